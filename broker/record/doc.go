@@ -1,0 +1,2 @@
+// Package record reads and writes Kafka's record batches in place.
+package record
