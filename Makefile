@@ -1,0 +1,37 @@
+# Everything a developer runs. `make test` is the whole gate, and what .ci/run calls.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+export CGO_ENABLED ?= 0
+
+.PHONY: build test quick bench fuzz interop cross clean
+
+build: ## the one static binary, bin/kraal
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kraal ./tools/kraal
+
+test: ## vet, every test under the race detector, and the cross builds
+	CGO_ENABLED=1 go vet ./...
+	CGO_ENABLED=1 go test -race -timeout 20m ./...
+	$(MAKE) cross
+
+quick: ## the tests without the race detector
+	go test ./...
+
+cross: ## it builds for what it says it builds for
+	GOOS=darwin GOARCH=arm64 go build -o /dev/null ./tools/kraal
+	GOOS=windows GOARCH=amd64 go build -o /dev/null ./tools/kraal
+
+bench: ## benchmarks beside the code
+	go test -run '^$$' -bench . -benchmem ./broker/...
+
+FUZZTIME ?= 10m
+fuzz: ## every fuzz target, FUZZTIME each
+	@go list ./... | while read -r p; do \
+	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	    echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+	  done; done
+
+interop: build ## stock clients of other people against a kraal broker; installs what it needs
+	./tools/interop/run.sh
+
+clean:
+	rm -rf bin dist .run
