@@ -1,0 +1,67 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Sentinels for errors.Is. The errors returned carry more words.
+var (
+	// ErrOffsetOutOfRange: the offset is below the log start offset or above the end it was checked against.
+	ErrOffsetOutOfRange = errors.New("offset out of range")
+	// ErrUnexpectedOffset: a follower append that does not begin at or after the log end offset, or whose offsets do not
+	// increase. Nothing was written.
+	ErrUnexpectedOffset = errors.New("unexpected append offset")
+	// ErrRecordListTooLarge: one append is larger than segment.bytes.
+	ErrRecordListTooLarge = errors.New("record list larger than a segment")
+	// ErrOutOfOrderSequence: the batch does not continue its producer's sequence.
+	ErrOutOfOrderSequence = errors.New("out of order sequence number")
+	// ErrInvalidProducerEpoch: the producer was fenced by a newer epoch.
+	ErrInvalidProducerEpoch = errors.New("invalid producer epoch")
+	// ErrInvalidTxnState: a batch that does not fit the producer's transaction in this partition.
+	ErrInvalidTxnState = errors.New("invalid transaction state")
+	// ErrCoordinatorFenced: a transaction marker from a coordinator with an old epoch.
+	ErrCoordinatorFenced = errors.New("transaction coordinator fenced")
+	// ErrClosed: the log was closed with its manager.
+	ErrClosed = errors.New("log closed")
+	// ErrDeleted: the log was deleted, or replaced by its future replica.
+	ErrDeleted = errors.New("log deleted")
+	// ErrNotFound: there is no such log here.
+	ErrNotFound = errors.New("log not found")
+	// ErrTopicIDMismatch: the partition directory belongs to another topic of the same name.
+	ErrTopicIDMismatch = errors.New("inconsistent topic id")
+	// ErrDirOffline: a log directory failed; matches every *DirError.
+	ErrDirOffline = errors.New("log directory offline")
+	// ErrLocked: another process uses the log directory.
+	ErrLocked = errors.New("log directory in use")
+)
+
+// DirError says that a log directory failed, or had failed before. Nothing in it is tried again until a restart,
+// because after a failed write or fsync nobody knows what is on the disk.
+type DirError struct {
+	Dir string // entry of log.dirs
+	Err error  // what happened first
+}
+
+func (e *DirError) Error() string {
+	return fmt.Sprintf("log directory %s is offline: %v", e.Dir, e.Err)
+}
+
+// Unwrap returns the error that took the directory offline.
+func (e *DirError) Unwrap() error { return e.Err }
+
+// Is matches [ErrDirOffline].
+func (e *DirError) Is(target error) bool { return target == ErrDirOffline }
+
+// OffsetError is the [ErrOffsetOutOfRange] of one request.
+type OffsetError struct {
+	Offset     int64
+	Start, End int64 // the range it had to be in, both inclusive
+}
+
+func (e *OffsetError) Error() string {
+	return fmt.Sprintf("offset %d is outside of [%d, %d]", e.Offset, e.Start, e.End)
+}
+
+// Is matches [ErrOffsetOutOfRange].
+func (e *OffsetError) Is(target error) bool { return target == ErrOffsetOutOfRange }
