@@ -1,0 +1,4 @@
+package controller
+
+// Store is what the controller needs of a ZooKeeper session: *zkstore.Store.
+type Store interface{}
