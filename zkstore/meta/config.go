@@ -12,3 +12,12 @@ const (
 	DefaultEntity             = "<default>" // the entity name of a type's default
 	ClientsSegment            = "clients"   // in /config/users/<user>/clients/<client>
 )
+
+// Entity names one set of dynamic configs.
+type Entity struct {
+	Type EntityType
+	Name string // sanitised as in the znode path, e.g. "orders", "<default>", "alice/clients/app%20one"
+}
+
+// String returns "type/name": the entity_path of a change notification, and the path below /config.
+func (e Entity) String() string { return string(e.Type) + "/" + e.Name }
