@@ -1,0 +1,65 @@
+package record
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What can be wrong with records, beside ErrTruncated and ErrCorrupt. Errors
+// of this package wrap exactly one of these.
+var (
+	// ErrInvalidRecord means that the bytes arrived as they were sent, but
+	// break a rule of the format or of the topic.
+	ErrInvalidRecord = errors.New("record: invalid record")
+	// ErrInvalidTimestamp means a timestamp outside of what the topic takes.
+	ErrInvalidTimestamp = errors.New("record: invalid timestamp")
+	// ErrMessageTooLarge means a batch above max.message.bytes, or one that
+	// decompresses to more than anybody should have to hold.
+	ErrMessageTooLarge = errors.New("record: message too large")
+	// ErrUnsupportedCompression means a codec that is unknown, or that the
+	// protocol or message format in question does not have.
+	ErrUnsupportedCompression = errors.New("record: unsupported compression type")
+)
+
+// RecordError says what is wrong with one record of a batch (KIP-467).
+type RecordError struct {
+	Index   int32 // within the batch
+	Message string
+}
+
+// maxRecordErrors bounds the list: a few compressed bytes can stand for
+// millions of invalid records.
+const maxRecordErrors = 10_000
+
+// InvalidRecordsError refuses a batch because of some of its records.
+type InvalidRecordsError struct {
+	// Kind is ErrInvalidTimestamp if any record has that problem, otherwise
+	// ErrInvalidRecord. errors.Is finds it.
+	Kind   error
+	Errors []RecordError
+	// Count is how many records are invalid; Errors has the first ones.
+	Count int
+}
+
+func (e *InvalidRecordsError) Error() string {
+	return fmt.Sprintf("%v: %d records rejected, record %d: %s", e.Kind, e.Count, e.Errors[0].Index, e.Errors[0].Message)
+}
+
+// Unwrap gives the kind.
+func (e *InvalidRecordsError) Unwrap() error { return e.Kind }
+
+func (e *InvalidRecordsError) add(kind error, index int32, message string) {
+	if kind == ErrInvalidTimestamp || e.Kind == nil {
+		e.Kind = kind
+	}
+	if len(e.Errors) < maxRecordErrors {
+		e.Errors = append(e.Errors, RecordError{index, message})
+	}
+	e.Count++
+}
+
+func invalidf(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrInvalidRecord}, args...)...)
+}
+
+var errInnerCRC = fmt.Errorf("%w: checksum of an inner message", ErrCorrupt)
