@@ -2,9 +2,12 @@ package coordlog
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/kraal-mq/kraal/tools/javatext"
 )
 
 const tombstone = "<DELETE>"
@@ -119,16 +122,21 @@ func transactionValue(value []byte) (kmsg.TxnMetadataValue, error) {
 	return read[kmsg.TxnMetadataValue]("value", value)
 }
 
-// partitionsOf lists the partitions of a transaction; an empty one has none whatever the record says, as in Kafka.
+// partitionsOf lists the partitions of a transaction in the order of the set they are kept in; an empty transaction has
+// none whatever the record says, as in Kafka.
 func partitionsOf(v kmsg.TxnMetadataValue) []string {
-	var list []string
 	if v.State == 0 {
 		return nil
 	}
+	var set javatext.HashTable[string]
 	for _, t := range v.Topics {
-		for _, p := range t.Partitions {
-			list = append(list, fmt.Sprintf("%s-%d", t.Topic, p))
+		partitions := slices.Clone(t.Partitions)
+		slices.Sort(partitions)
+		partitions = slices.Compact(partitions)
+		set.Reserve(len(partitions))
+		for _, p := range partitions {
+			set.Add(31*(31+p)+javatext.StringHash(t.Topic), fmt.Sprintf("%s-%d", t.Topic, p))
 		}
 	}
-	return list
+	return set.All()
 }

@@ -3,7 +3,8 @@ package coordlog
 import (
 	"encoding/base64"
 	"strconv"
-	"unicode/utf8"
+
+	"github.com/kraal-mq/kraal/tools/javatext"
 )
 
 // object appends one JSON object member by member, in the order given: encoding/json would sort or need a struct per
@@ -75,15 +76,7 @@ func quoted(s string) string { return string(appendString(nil, s)) }
 func appendString(buf []byte, s string) []byte {
 	const hex = "0123456789ABCDEF"
 	buf = append(buf, '"')
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= utf8.RuneSelf {
-			r, size := utf8.DecodeRuneInString(s[i:])
-			buf = utf8.AppendRune(buf, r)
-			i += size
-			continue
-		}
-		i++
+	for _, c := range []byte(javatext.UTF8([]byte(s))) {
 		switch c {
 		case '"', '\\':
 			buf = append(buf, '\\', c)

@@ -2,10 +2,11 @@ package coordlog
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/kraal-mq/kraal/tools/javatext"
 )
 
 // LegacyOffsets is the legacy dialect of an offset commit (kafka.coordinator.group.GroupMetadataManager's
@@ -47,8 +48,7 @@ func LegacyOffsets(key, value []byte) (text string, ok bool, err error) {
 		name, o.Offset, epoch, o.Metadata, o.CommitTimestamp, expire), true, nil
 }
 
-// LegacyGroupMetadata is the legacy dialect of a group's metadata. Members are sorted by id; Scala prints them in the
-// order of a hash table.
+// LegacyGroupMetadata is the legacy dialect of a group's metadata.
 func LegacyGroupMetadata(key, value []byte) (text string, ok bool, err error) {
 	if key == nil {
 		return "", false, nil
@@ -83,22 +83,21 @@ func LegacyGroupMetadata(key, value []byte) (text string, ok bool, err error) {
 }
 
 func legacyMembers(g kmsg.GroupMetadataValue) []string {
-	slices.SortStableFunc(g.Members, func(a, b kmsg.GroupMetadataValueMember) int { return strings.Compare(a.MemberID, b.MemberID) })
 	protocol := "null"
 	if g.Protocol != nil {
 		protocol = *g.Protocol
 	}
-	var list []string
+	var table javatext.HashTable[string]
 	for _, m := range g.Members {
 		rebalance := m.RebalanceTimeoutMillis
 		if g.Version == 0 {
 			rebalance = m.SessionTimeoutMillis
 		}
-		list = append(list, fmt.Sprintf("%s -> MemberMetadata(memberId=%s, groupInstanceId=%s, clientId=%s, clientHost=%s, "+
+		table.Add(javatext.StringHash(m.MemberID), fmt.Sprintf("%s -> MemberMetadata(memberId=%s, groupInstanceId=%s, clientId=%s, clientHost=%s, "+
 			"sessionTimeoutMs=%d, rebalanceTimeoutMs=%d, supportedProtocols=List(%s))",
 			m.MemberID, m.MemberID, some(m.InstanceID), m.ClientID, m.ClientHost, m.SessionTimeoutMillis, rebalance, protocol))
 	}
-	return list
+	return table.All()
 }
 
 // LegacyTransactions is the legacy dialect of a record of __transaction_state
