@@ -132,11 +132,14 @@ func (e *fetchEncoder) partition(p *FetchPartition, records func(Section)) {
 	if e.version >= 11 {
 		e.int32(p.PreferredReadReplica)
 	}
-	if p.Records == nil {
-		e.bytesLen(0)
-	} else {
-		e.bytesLen(p.Records.Len())
+	switch {
+	case p.Records != nil:
+		e.arrayLen(p.Records.Len())
 		records(p.Records)
+	case p.NullRecords:
+		e.null()
+	default:
+		e.arrayLen(0)
 	}
 	if !e.flexible {
 		return
@@ -166,14 +169,11 @@ func (e *fetchEncoder) partition(p *FetchPartition, records func(Section)) {
 }
 
 func (e *fetchEncoder) aborted(txns []AbortedTransaction) {
-	switch {
-	case txns != nil:
-		e.arrayLen(len(txns))
-	case e.flexible:
-		e.uvarint(0)
-	default:
-		e.int32(-1)
+	if txns == nil {
+		e.null()
+		return
 	}
+	e.arrayLen(len(txns))
 	for _, t := range txns {
 		e.int64(t.ProducerID)
 		e.int64(t.FirstOffset)
@@ -207,10 +207,17 @@ func (e *fetchEncoder) noTags() {
 	}
 }
 
-func (e *fetchEncoder) arrayLen(n int) { e.bytesLen(n) }
+// null writes what stands for a null array, or null bytes.
+func (e *fetchEncoder) null() {
+	if e.flexible {
+		e.uvarint(0)
+	} else {
+		e.int32(-1)
+	}
+}
 
-// bytesLen writes the length of an array or of bytes; both are laid out alike.
-func (e *fetchEncoder) bytesLen(n int) {
+// arrayLen writes the length of an array, or of bytes: both are laid out alike.
+func (e *fetchEncoder) arrayLen(n int) {
 	if e.flexible {
 		e.uvarint(uint32(n) + 1)
 	} else {

@@ -32,6 +32,7 @@ type FetchPartition struct {
 	Diverging            *EpochEndOffset      // v12+; nil: the logs agree
 	CurrentLeader        *LeaderIDAndEpoch    // v12+; nil: not said
 	Records              Section              // nil: none
+	NullRecords          bool                 // with Records nil: null, not empty, as Kafka answers when it cannot convert
 }
 
 // AbortedTransaction tells a read_committed consumer which records to drop.
