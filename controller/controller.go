@@ -97,7 +97,9 @@ func (c *Controller) Run(ctx context.Context) error {
 func (c *Controller) Attach(store Store) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &session{store: store, ctx: ctx, cancel: cancel}
-	c.session.Store(s)
+	if old := c.session.Swap(s); old != nil {
+		old.cancel()
+	}
 	c.queue.put(&sessionStarted{session: s})
 }
 

@@ -1,32 +1,98 @@
 package controller
 
 import (
-	"sync"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kraal-mq/kraal/zkstore/meta"
 )
 
 // event is one thing that happened. It names a cause, not a state: handling it reads the state anew.
 type event interface {
+	// name is the event's label in logs and metrics.
+	name() string
 	// refuse answers whoever waits for the event; the loop calls it when the event will not be handled.
 	refuse(err error)
 }
+
+// roleEvent is about being the controller or not. Active and standing-by controllers handle it.
+type roleEvent interface {
+	event
+	play(l *loop)
+}
+
+// termEvent is handled by the active controller and refused by others. An error it returns has answered nobody yet.
+type termEvent interface {
+	event
+	handle(t *term) error
+}
+
+// lookAgain marks events that come from a watch. One that failed is queued again: the read that arms the watch may not
+// have happened, and then nobody else would say that there is something to see.
+type lookAgain interface{ lookAgain() }
 
 // silent is embedded by events nobody waits for.
 type silent struct{}
 
 func (silent) refuse(error) {}
 
-// Events of the role. They are handled by active and standing-by controllers alike.
+// seen is embedded by events that come from a watch.
+type seen struct{ silent }
+
+func (seen) lookAgain() {}
+
+// Events of the role.
 type (
 	sessionStarted struct { // a new ZooKeeper session, this broker registered in it
 		silent
 		session *session
 	}
 	sessionEnded struct { // the session is gone: resign, then close done
-		silent
 		session *session
 		done    chan struct{} // closed by the loop (or by the queue when Run has ended)
+	}
+	gaugesDue         struct{ silent } // time to count what the gauges tell
+	controllerChanged struct {         // /controller was created, changed or deleted, or it is time to look
+		silent
+		session *session
+	}
+)
+
+// Events that say "look again". One without names covers everything of its kind.
+type (
+	brokersChanged     struct{ seen }
+	brokerNodesChanged struct { // brokers rewrote their registrations
+		seen
+		ids []string
+	}
+	topicsChanged     struct{ seen }
+	topicNodesChanged struct { // topic znodes were rewritten
+		seen
+		topics []string
+	}
+	deletionsChanged         struct{ seen } // /admin/delete_topics
+	reassignmentsChanged     struct{ seen } // /admin/reassign_partitions
+	preferredElectionChanged struct{ seen } // /admin/preferred_replica_election
+	isrChangesPublished      struct{ seen } // by leaders on an old inter.broker.protocol.version
+	logDirEventsPublished    struct{ seen }
+)
+
+// Events of the active controller's own making.
+type (
+	answered struct { // a broker answered a request of this term
+		silent
+		term   *term
+		broker *broker // the life of the broker that answered
+		letter letter
+		answer kmsg.Response
+	}
+	rebalanceDue struct { // time to look for leaders that are not preferred ones
+		silent
+		term *term
+	}
+	deletionRetryDue struct { // time to ask live brokers once more to delete replicas of these topics
+		silent
+		term   *term
+		topics map[*topic]struct{}
 	}
 	uncleanElectionEnabled struct { // of one topic, or of the default if empty
 		silent
@@ -67,6 +133,7 @@ type (
 	}
 )
 
+func (e *sessionEnded) refuse(error)            { close(e.done) }
 func (e *alterPartition) refuse(err error)      { e.answer.refuse(err) }
 func (e *electLeaders) refuse(err error)        { e.answer.refuse(err) }
 func (e *alterReassignments) refuse(err error)  { e.answer.refuse(err) }
@@ -74,96 +141,26 @@ func (e *listReassignments) refuse(err error)   { e.answer.refuse(err) }
 func (e *controlledShutdown) refuse(err error)  { e.answer.refuse(err) }
 func (e *allocateProducerIDs) refuse(err error) { e.answer.refuse(err) }
 
-func (e *sessionEnded) refuse(error) { close(e.done) }
-
-// queue is the loop's unbounded queue of events. Unbounded, because the loop must never wait for those who wait for it: a
-// watch callback or an outbox that blocked here could hold up the very answer the loop is waiting for.
-type queue struct {
-	mu struct {
-		sync.Mutex
-		events []event
-		closed bool
-	}
-	// wake says "look again". Senders: put; receiver: the loop; never closed. Capacity 1: one signal covers any number of events.
-	wake chan struct{}
-}
-
-func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
-
-// put appends an event. False means that the loop has ended and the event is refused already.
-func (q *queue) put(e event) bool {
-	q.mu.Lock()
-	if q.mu.closed {
-		q.mu.Unlock()
-		return false
-	}
-	q.mu.events = append(q.mu.events, e)
-	q.mu.Unlock()
-	q.signal()
-	return true
-}
-
-// clearAndPut drops all queued events, refusing them, and queues this one. Events that end or begin a session are kept.
-func (q *queue) clearAndPut(e event) bool {
-	q.mu.Lock()
-	if q.mu.closed {
-		q.mu.Unlock()
-		return false
-	}
-	var kept, dropped []event
-	for _, old := range q.mu.events {
-		switch old.(type) {
-		case *sessionStarted, *sessionEnded:
-			kept = append(kept, old)
-		default:
-			dropped = append(dropped, old)
-		}
-	}
-	q.mu.events = append(kept, e)
-	q.mu.Unlock()
-	q.signal()
-	for _, old := range dropped {
-		old.refuse(ErrNotController)
-	}
-	return true
-}
-
-// take returns the first event, or nil when there is none now.
-func (q *queue) take() event {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if len(q.mu.events) == 0 {
-		return nil
-	}
-	e := q.mu.events[0]
-	q.mu.events[0] = nil
-	if q.mu.events = q.mu.events[1:]; len(q.mu.events) == 0 {
-		q.mu.events = nil // let the backing array go
-	}
-	return e
-}
-
-// close refuses what is queued and everything that comes later.
-func (q *queue) close() {
-	q.mu.Lock()
-	q.mu.closed = true
-	rest := q.mu.events
-	q.mu.events = nil
-	q.mu.Unlock()
-	for _, e := range rest {
-		e.refuse(ErrNotController)
-	}
-}
-
-func (q *queue) len() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.mu.events)
-}
-
-func (q *queue) signal() {
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
-}
+func (*sessionStarted) name() string           { return "session_started" }
+func (*sessionEnded) name() string             { return "session_ended" }
+func (*gaugesDue) name() string                { return "gauges" }
+func (*controllerChanged) name() string        { return "controller_change" }
+func (*brokersChanged) name() string           { return "broker_change" }
+func (*brokerNodesChanged) name() string       { return "broker_modifications" }
+func (*topicsChanged) name() string            { return "topic_change" }
+func (*topicNodesChanged) name() string        { return "partition_modifications" }
+func (*deletionsChanged) name() string         { return "topic_deletion" }
+func (*reassignmentsChanged) name() string     { return "zk_partition_reassignment" }
+func (*preferredElectionChanged) name() string { return "zk_preferred_election" }
+func (*isrChangesPublished) name() string      { return "isr_change_notification" }
+func (*logDirEventsPublished) name() string    { return "log_dir_event" }
+func (*answered) name() string                 { return "broker_answer" }
+func (*rebalanceDue) name() string             { return "auto_leader_balance" }
+func (*deletionRetryDue) name() string         { return "topic_deletion_retry" }
+func (*uncleanElectionEnabled) name() string   { return "unclean_election_enable" }
+func (*alterPartition) name() string           { return "alter_partition" }
+func (*electLeaders) name() string             { return "elect_leaders" }
+func (*alterReassignments) name() string       { return "alter_partition_reassignments" }
+func (*listReassignments) name() string        { return "list_partition_reassignments" }
+func (*controlledShutdown) name() string       { return "controlled_shutdown" }
+func (*allocateProducerIDs) name() string      { return "allocate_producer_ids" }

@@ -2,8 +2,12 @@ package controller
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/zap"
 
 	"github.com/kraal-mq/kraal/zkstore/meta"
 )
@@ -17,6 +21,116 @@ import (
 //
 // The address is the one of the control-plane listener if there is one, else of the inter-broker listener, in to.Endpoints.
 // Requests are encoded with their own AppendTo; StopReplica version 4 is not kmsg's (see [StopReplicaRequest]).
+// Neither the request nor what it refers to may be changed: brokers share parts of them.
 type Sender interface {
 	Send(ctx context.Context, to meta.Broker, req kmsg.Request) (kmsg.Response, error)
+}
+
+// outbox sends requests to one life of one broker, one at a time and in order. A request that cannot be delivered is
+// sent again until it is, or until the broker is gone or the term over: receivers must bear with repetition anyway, and
+// skipping one could leave a replica without its leader for good.
+type outbox struct {
+	sender  Sender
+	to      atomic.Pointer[meta.Broker] // replaced when the broker changes its endpoints in place
+	backoff time.Duration
+	log     *zap.Logger
+	retries func() // counts them
+	// answered hands over an answer. Called by run; must not block.
+	answered func(letter, kmsg.Response)
+	// cancel ends run; what is queued is dropped.
+	cancel context.CancelFunc
+
+	mu struct {
+		sync.Mutex
+		letters []letter
+	}
+	// wake says "look again". Senders: put; receiver: run; never closed. Capacity 1: one signal covers any number of letters.
+	wake chan struct{}
+}
+
+// letter is a request in an outbox.
+type letter struct {
+	request  kmsg.Request
+	deleting []*partition // of a StopReplica: whose deletion the answer tells of
+}
+
+// put queues a request. Called by the loop; never waits.
+func (o *outbox) put(r kmsg.Request, deleting []*partition) {
+	o.mu.Lock()
+	o.mu.letters = append(o.mu.letters, letter{r, deleting})
+	o.mu.Unlock()
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (o *outbox) take() (letter, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.mu.letters) == 0 {
+		return letter{}, false
+	}
+	l := o.mu.letters[0]
+	o.mu.letters[0] = letter{}
+	if o.mu.letters = o.mu.letters[1:]; len(o.mu.letters) == 0 {
+		o.mu.letters = nil // let the backing array go
+	}
+	return l, true
+}
+
+func (o *outbox) len() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.mu.letters)
+}
+
+// run delivers until ctx ends.
+func (o *outbox) run(ctx context.Context) {
+	for {
+		for l, ok := o.take(); ok; l, ok = o.take() {
+			answer, ok := o.deliver(ctx, l.request)
+			if !ok {
+				return
+			}
+			o.answered(l, answer)
+		}
+		select {
+		case <-o.wake:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// deliver sends one request until it is answered. False: ctx ended first.
+func (o *outbox) deliver(ctx context.Context, r kmsg.Request) (kmsg.Response, bool) {
+	for try := 0; ; try++ {
+		if ctx.Err() != nil {
+			return nil, false
+		}
+		to := o.to.Load()
+		answer, err := o.sender.Send(ctx, *to, r)
+		if err == nil {
+			if try > 0 {
+				o.log.Info("reached the broker again", zap.Int32("broker", int32(to.ID)), zap.Int("tries", try+1))
+			}
+			return answer, true
+		}
+		if ctx.Err() != nil {
+			return nil, false
+		}
+		o.retries()
+		if try == 0 {
+			o.log.Warn("cannot reach the broker, trying again", zap.Int32("broker", int32(to.ID)),
+				zap.String("request", kmsg.NameForKey(r.Key())), zap.Error(err))
+		}
+		pause := time.NewTimer(o.backoff)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return nil, false
+		}
+	}
 }
