@@ -2,35 +2,63 @@ package zkstore
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
 )
 
 // EnsurePersistentPaths creates, in Kafka's order, the top-level znodes every broker expects.
-func (z *Store) EnsurePersistentPaths(ctx context.Context) error { return errPending }
+func (z *Store) EnsurePersistentPaths(ctx context.Context) error {
+	for _, p := range persistentPaths {
+		if err := z.s.ensure(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // ClusterID returns the cluster's id, choosing one when this is the first broker.
-func (z *Store) ClusterID(ctx context.Context) (string, error) { return "", errPending }
-
-// Feature is the content of /feature. In ZooKeeper mode no broker supports a feature, so Levels is empty.
-type Feature struct {
-	Version int  // of the format: 2, or 1 below inter.broker.protocol.version 3.3
-	Enabled bool // status
-	Levels  map[string]FeatureLevels
-	Epoch   int32 // version of the znode: FinalizedFeaturesEpoch
+func (z *Store) ClusterID(ctx context.Context) (string, error) {
+	for {
+		n, err := z.s.get(ctx, clusterIDPath)
+		if err == nil {
+			id, err := decodeClusterID(n.data)
+			return id, unreadable(clusterIDPath, err)
+		}
+		if !errors.Is(err, ErrNoNode) {
+			return "", err
+		}
+		id := newClusterID()
+		if err := z.s.createDeep(ctx, clusterIDPath, encodeClusterID(id)); !errors.Is(err, ErrNodeExists) {
+			return id, err
+		}
+	}
 }
 
-// FeatureLevels is the finalized range of one feature. Min is written by version 1 only.
-type FeatureLevels struct{ Min, Max int16 }
-
-// Feature reads /feature; [ErrNoNode] when it is missing.
-func (z *Store) Feature(ctx context.Context) (Feature, error) { return Feature{}, errPending }
-
-// SetFeature writes /feature, creating it if need be, and returns its new epoch.
-func (z *Store) SetFeature(ctx context.Context, f Feature) (epoch int32, err error) {
-	return 0, errPending
+// newClusterID is a random UUID of version 4 in 22 characters of base64url (Kafka's CoreUtils.generateUuidAsBase64).
+func newClusterID() string {
+	var id [16]byte
+	rand.Read(id[:])
+	id[6] = id[6]&0x0f | 0x40
+	id[8] = id[8]&0x3f | 0x80
+	return base64.RawURLEncoding.EncodeToString(id[:])
 }
 
-// WatchFeature tells of changes of /feature; [Store.Feature] re-arms it.
-func (z *Store) WatchFeature() *Watch { return nil }
+func encodeClusterID(id string) []byte {
+	return append(appendString([]byte(`{"version":"1","id":`), id), '}')
+}
+
+func decodeClusterID(data []byte) (string, error) {
+	o, err := parseObject(data)
+	if err != nil {
+		return "", err
+	}
+	id, err := mandatory(o, "id", asString)
+	if err == nil && id == "" {
+		err = errNoData
+	}
+	return id, err
+}
 
 // Migration is the content of /migration: how far a KRaft controller has taken this cluster over.
 type Migration struct {
@@ -40,7 +68,34 @@ type Migration struct {
 	KRaftMetadataEpoch   int32
 }
 
-// MigrationState reads /migration; [ErrNoNode] when no migration was ever begun.
+// MigrationState reads /migration; [ErrNoNode] when no migration was ever begun. The security migration tool leaves the
+// znode without data, which is no migration either.
 func (z *Store) MigrationState(ctx context.Context) (Migration, error) {
-	return Migration{}, errPending
+	n, err := z.s.get(ctx, migrationPath)
+	if err != nil {
+		return Migration{}, err
+	}
+	if len(n.data) == 0 {
+		return Migration{}, failed("read", migrationPath, ErrNoNode)
+	}
+	m, err := decodeMigration(n.data)
+	return m, unreadable(migrationPath, err)
+}
+
+func decodeMigration(data []byte) (m Migration, err error) {
+	o, err := parseObject(data)
+	if err != nil {
+		return m, err
+	}
+	if m.KRaftControllerID, err = mandatory(o, "kraft_controller_id", asInt[int32](32)); err != nil {
+		return m, err
+	}
+	if m.KRaftControllerEpoch, err = mandatory(o, "kraft_controller_epoch", asInt[int32](32)); err != nil {
+		return m, err
+	}
+	if m.KRaftMetadataOffset, err = mandatory(o, "kraft_metadata_offset", asInt[int64](64)); err != nil {
+		return m, err
+	}
+	m.KRaftMetadataEpoch, err = mandatory(o, "kraft_metadata_epoch", asInt[int32](32))
+	return m, err
 }

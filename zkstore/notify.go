@@ -2,6 +2,8 @@ package zkstore
 
 import (
 	"context"
+	"errors"
+	"slices"
 
 	"github.com/kraal-mq/kraal/zkstore/meta"
 )
@@ -14,19 +16,30 @@ type ISRChange struct {
 }
 
 // ISRChanges reads the pending notices, oldest first.
-func (z *Store) ISRChanges(ctx context.Context) ([]ISRChange, error) { return nil, errPending }
+func (z *Store) ISRChanges(ctx context.Context) ([]ISRChange, error) {
+	return notices(ctx, z.s, isrChangesPath, func(node string, data []byte, err error) ISRChange {
+		c := ISRChange{Node: node, Err: err}
+		if err == nil {
+			c.Partitions, err = decodePartitionList(data)
+			c.Err = unreadable(isrChangesPath+"/"+node, err)
+		}
+		return c
+	})
+}
 
 // WatchISRChanges tells of new notices; [Store.ISRChanges] re-arms it.
-func (z *Store) WatchISRChanges() *Watch { return nil }
+func (z *Store) WatchISRChanges() *Watch {
+	return z.s.watches.subscribe(watchKey{isrChangesPath, childWatch}, false)
+}
 
 // DeleteISRChanges removes notices by name.
 func (z *Store) DeleteISRChanges(ctx context.Context, f Fence, nodes []string) error {
-	return errPending
+	return z.deleteNotices(ctx, f, isrChangesPath, nodes)
 }
 
 // PublishISRChange adds a notice.
 func (z *Store) PublishISRChange(ctx context.Context, tps []meta.TopicPartition) error {
-	return errPending
+	return z.s.createSequential(ctx, isrChangesPath+"/"+isrChangePrefix, encodePartitionList(tps))
 }
 
 // LogDirEvent is one notice of a broker that lost a log directory.
@@ -37,34 +50,83 @@ type LogDirEvent struct {
 }
 
 // LogDirEvents reads the pending notices, oldest first.
-func (z *Store) LogDirEvents(ctx context.Context) ([]LogDirEvent, error) { return nil, errPending }
+func (z *Store) LogDirEvents(ctx context.Context) ([]LogDirEvent, error) {
+	return notices(ctx, z.s, logDirEventsPath, func(node string, data []byte, err error) LogDirEvent {
+		e := LogDirEvent{Node: node, Err: err}
+		if err == nil {
+			e.Broker, err = decodeLogDirEvent(data)
+			e.Err = unreadable(logDirEventsPath+"/"+node, err)
+		}
+		return e
+	})
+}
 
 // WatchLogDirEvents tells of new notices; [Store.LogDirEvents] re-arms it.
-func (z *Store) WatchLogDirEvents() *Watch { return nil }
+func (z *Store) WatchLogDirEvents() *Watch {
+	return z.s.watches.subscribe(watchKey{logDirEventsPath, childWatch}, false)
+}
 
 // DeleteLogDirEvents removes notices by name.
 func (z *Store) DeleteLogDirEvents(ctx context.Context, f Fence, nodes []string) error {
-	return errPending
+	return z.deleteNotices(ctx, f, logDirEventsPath, nodes)
 }
 
 // PublishLogDirFailure adds a notice that broker lost a log directory.
 func (z *Store) PublishLogDirFailure(ctx context.Context, broker meta.BrokerID) error {
-	return errPending
+	return z.s.createSequential(ctx, logDirEventsPath+"/"+logDirEventPrefix, encodeLogDirEvent(broker))
 }
 
-// Follower replays one queue of change notices, each to be taken as "read that again". It remembers how far it came, so
-// keep it over sessions and Run it on each.
-type Follower struct{}
+// notices reads the children of a queue, oldest first. Those that vanish meanwhile are left out.
+func notices[T any](ctx context.Context, s *Session, queue string, decode func(node string, data []byte, err error) T) ([]T, error) {
+	nodes, err := s.children(ctx, queue)
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(nodes)
+	read := make([]*T, len(nodes))
+	err = s.pipeline(ctx, len(nodes), func(ctx context.Context, i int) error {
+		n, err := s.get(ctx, queue+"/"+nodes[i])
+		if err != nil && ends(err) {
+			return err
+		}
+		if !errors.Is(err, ErrNoNode) {
+			v := decode(nodes[i], n.data, err)
+			read[i] = &v
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	list := make([]T, 0, len(nodes))
+	for _, v := range read {
+		if v != nil {
+			list = append(list, *v)
+		}
+	}
+	return list, nil
+}
 
-// FollowConfigs follows /config/changes. apply is called for each notice, one at a time; an error is logged and passed over.
-func FollowConfigs(apply func(context.Context, *Store, meta.Entity) error) *Follower { return nil }
+func (z *Store) deleteNotices(ctx context.Context, f Fence, queue string, nodes []string) error {
+	return z.s.pipeline(ctx, len(nodes), func(ctx context.Context, i int) error {
+		return z.s.deleteFenced(ctx, f, queue+"/"+nodes[i])
+	})
+}
 
-// FollowACLs follows /kafka-acl-changes and /kafka-acl-extended-changes.
-func FollowACLs(apply func(context.Context, *Store, ACLResource) error) *Follower { return nil }
+// logDirFailed is the only event there is.
+const logDirFailed = 1
 
-// FollowTokens follows /delegation_token/token_changes; apply gets the token's id.
-func FollowTokens(apply func(context.Context, *Store, string) error) *Follower { return nil }
+// encodeLogDirEvent writes {"version":1,"broker":3,"event":1}.
+func encodeLogDirEvent(broker meta.BrokerID) []byte {
+	b := appendInt([]byte(`{"version":1,"broker":`), broker)
+	b = appendInt(append(b, `,"event":`...), logDirFailed)
+	return append(b, '}')
+}
 
-// Run follows until the context or the session ends and returns why. Notices older than 15 minutes are removed, as
-// every Kafka broker does.
-func (f *Follower) Run(ctx context.Context, z *Store) error { return errPending }
+func decodeLogDirEvent(data []byte) (meta.BrokerID, error) {
+	o, err := parseObject(data)
+	if err != nil {
+		return meta.NoBroker, err
+	}
+	return mandatory(o, "broker", asInt[meta.BrokerID](32))
+}

@@ -2,67 +2,238 @@ package zkstore
 
 import (
 	"context"
-	"crypto/tls"
+	"errors"
+	"fmt"
+	"sync"
 	"time"
 
+	"github.com/go-zookeeper/zk"
 	"go.uber.org/zap"
 )
-
-// Options say how to reach ZooKeeper. Names in brackets are Kafka's config keys.
-type Options struct {
-	Connect        string        // "host:port[,host:port...][/chroot]" (zookeeper.connect)
-	SessionTimeout time.Duration // default 18 s; the server may clamp it (zookeeper.session.timeout.ms)
-	ConnectTimeout time.Duration // for the first connection; default: SessionTimeout (zookeeper.connection.timeout.ms)
-	MaxInFlight    int           // unanswered requests allowed; 0: a default made for bulk reads (zookeeper.max.in.flight.requests)
-	TLS            *tls.Config   // nil: plain text; see [TLSOptions]
-	Auth           []Auth        // credentials given on every connection, e.g. scheme "digest", data "user:password"
-	SASL           *SASL         // nil: none
-	SetACL         bool          // protect what we create (zookeeper.set.acl)
-	Logger         *zap.Logger   // nil: none
-	Metrics        *Metrics      // nil: none
-}
-
-// Auth is one credential of ZooKeeper's addauth kind.
-type Auth struct {
-	Scheme string
-	Data   []byte
-}
-
-// SASL is a DIGEST-MD5 login, as a JAAS section Client with DigestLoginModule gives.
-type SASL struct {
-	Username string
-	Password string
-}
 
 // Session is one ZooKeeper session and the connection that carries it from server to server. When ZooKeeper expires
 // it, it ends for good: nothing reconnects behind the owner's back, and every operation fails with [ErrExpired].
 // A new Session is a new [Connect].
-type Session struct{}
+type Session struct {
+	o       Options
+	chroot  string // "" or "/a/b"
+	log     *zap.Logger
+	dialer  *dialer
+	conn    *zk.Conn // set once by Connect, before anybody else can see the Session
+	slots   chan struct{}
+	watches registry
+
+	done    chan struct{} // closed by end; anybody may wait for it
+	ctx     context.Context
+	cancel  context.CancelFunc // ends dialing, with done
+	running sync.WaitGroup
+
+	mu struct {
+		sync.Mutex
+		err     error // why it ended; nil: it has not
+		id      int64
+		timeout time.Duration
+		up      chan struct{} // closed while connected; replaced when the connection is lost
+		isUp    bool
+	}
+}
 
 // Connect opens a session, first creating the chroot if there is one and it is missing. It fails when no session is
 // had within the connect timeout.
-func Connect(ctx context.Context, o Options) (*Session, error) { return nil, errPending }
+func Connect(ctx context.Context, o Options) (*Session, error) {
+	o = o.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	hosts, chroot, err := splitConnect(o.Connect)
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{
+		o:      o,
+		chroot: chroot,
+		log:    o.Logger,
+		slots:  make(chan struct{}, o.MaxInFlight),
+		done:   make(chan struct{}),
+	}
+	s.watches.init()
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.mu.up = make(chan struct{})
+	s.dialer = newDialer(s, hosts)
+
+	conn, events, err := zk.Connect(hosts, o.SessionTimeout,
+		zk.WithDialer(s.dialer.dial), zk.WithHostProvider(s.dialer), zk.WithEventCallback(s.event),
+		zk.WithLogger(libraryLog{s.log}), zk.WithLogInfo(false),
+		zk.WithMaxBufferSize(maxPacket), zk.WithMaxConnBufferSize(maxPacket))
+	if err != nil {
+		s.cancel()
+		return nil, fmt.Errorf("connect to ZooKeeper at %s: %w", o.Connect, err)
+	}
+	s.conn = conn
+	s.running.Go(func() {
+		<-s.done
+		s.conn.Close() // asks the server to end the session, for a second at most
+		s.dialer.closeConn()
+		for range events { // until the library's own loop has ended
+		}
+	})
+	if err := s.open(ctx); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("connect to ZooKeeper at %s: %w", o.Connect, err)
+	}
+	return s, nil
+}
+
+// open waits for the first connection, introduces us and makes the chroot.
+func (s *Session) open(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.o.ConnectTimeout)
+	defer cancel()
+	if err := s.connected(ctx); err != nil {
+		if cause := s.dialer.lastError(); cause != nil {
+			return fmt.Errorf("%w: %w", err, cause)
+		}
+		return err
+	}
+	for _, a := range s.o.Auth {
+		_, err := call(ctx, s, func() (struct{}, error) { return struct{}{}, s.conn.AddAuth(a.Scheme, a.Data) })
+		if errors.Is(err, errLost) { // what a server does after refusing
+			err = ErrAuthFailed
+		}
+		if err != nil {
+			return fmt.Errorf("scheme %s: %w", a.Scheme, err)
+		}
+	}
+	return s.createChroot(ctx)
+}
 
 // Done is closed when the session has ended for good.
-func (s *Session) Done() <-chan struct{} { return nil }
+func (s *Session) Done() <-chan struct{} { return s.done }
 
 // Err says why the session ended: [ErrExpired], [ErrClosed] or [ErrAuthFailed]. It is nil while the session lives.
-func (s *Session) Err() error { return nil }
+func (s *Session) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.err
+}
 
 // Expired reports whether ZooKeeper ended the session.
-func (s *Session) Expired() bool { return false }
+func (s *Session) Expired() bool { return errors.Is(s.Err(), ErrExpired) }
 
 // ID is ZooKeeper's number of the session: the ephemeralOwner of what it creates.
-func (s *Session) ID() int64 { return 0 }
+func (s *Session) ID() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.id
+}
 
 // Timeout is the session timeout the server granted.
-func (s *Session) Timeout() time.Duration { return 0 }
+func (s *Session) Timeout() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.timeout
+}
 
 // Connected reports whether a server is reachable at this moment. False does not mean the session is lost.
-func (s *Session) Connected() bool { return false }
+func (s *Session) Connected() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.isUp && s.mu.err == nil
+}
 
 // Close ends the session, which deletes its ephemeral znodes, and waits for everything the session started.
-func (s *Session) Close() error { return nil }
+func (s *Session) Close() error {
+	s.end(ErrClosed)
+	s.running.Wait()
+	return nil
+}
+
+// end is the one way a session ends. It is safe on the library's goroutines: it neither blocks nor calls back.
+func (s *Session) end(why error) {
+	s.mu.Lock()
+	if s.mu.err != nil {
+		s.mu.Unlock()
+		return
+	}
+	s.mu.err = why
+	close(s.done)
+	s.mu.Unlock()
+	s.cancel()
+	s.watches.fireAll()
+}
+
+// event is called on the library's goroutines for every event. The library's channel would drop some.
+func (s *Session) event(e zk.Event) {
+	if e.Type != zk.EventSession {
+		s.watches.fire(e.Type, s.relative(e.Path))
+		return
+	}
+	s.o.Metrics.state(e.State)
+	switch e.State {
+	case zk.StateHasSession:
+		s.mu.Lock()
+		if !s.mu.isUp {
+			s.mu.isUp = true
+			close(s.mu.up)
+		}
+		id, timeout := s.mu.id, s.mu.timeout
+		s.mu.Unlock()
+		s.log.Info("ZooKeeper session connected", zap.String("session", fmt.Sprintf("%#x", id)),
+			zap.Duration("timeout", timeout))
+	case zk.StateDisconnected:
+		s.mu.Lock()
+		lost := s.mu.isUp && s.mu.err == nil
+		if s.mu.isUp {
+			s.mu.isUp = false
+			s.mu.up = make(chan struct{})
+		}
+		s.mu.Unlock()
+		if lost {
+			s.log.Warn("ZooKeeper connection lost")
+		}
+	case zk.StateExpired:
+		// Left alone the library would now open another session under the same Conn, and what we own in the old
+		// one would be gone without anybody noticing.
+		s.log.Warn("ZooKeeper session expired", zap.String("session", fmt.Sprintf("%#x", s.ID())))
+		s.end(ErrExpired)
+	}
+}
+
+// established is told by the connection what the server granted, before the library is.
+func (s *Session) established(id int64, timeout time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.id, s.mu.timeout = id, timeout
+}
+
+// connected waits until a server has our session.
+func (s *Session) connected(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		err, up := s.mu.err, s.mu.up
+		s.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		select {
+		case <-up:
+			return nil
+		default:
+		}
+		select {
+		case <-up:
+		case <-s.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// libraryLog takes what the library says. Its complaints are about single connections, which is nothing to act on.
+type libraryLog struct{ *zap.Logger }
+
+func (l libraryLog) Printf(format string, args ...any) {
+	l.Debug("zk: " + fmt.Sprintf(format, args...))
+}
 
 // Store is the typed view of the tree through one session. Methods repeat themselves over lost connections until
 // they know what happened, the context ends, or the session does.

@@ -1,0 +1,3 @@
+package zkstore
+
+func (w *wireConn) login(a *SASL) error { return errPending }

@@ -1,0 +1,84 @@
+package zktest
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"time"
+)
+
+// ExpireSession ends a client's session behind its back: its ephemeral znodes are gone when this returns, and the
+// client learns of it when it next reaches a server.
+//
+// Whoever knows a session's password can take it over and close it, and ZooKeeper derives the password from the id
+// (ZooKeeperServer.generatePasswd).
+func (s *Server) ExpireSession(id int64) {
+	s.t.Helper()
+	if err := closeSession(s.addr, id); err != nil {
+		s.t.Fatalf("expire session %#x: %v", id, err)
+	}
+}
+
+func closeSession(addr string, id int64) error {
+	c, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+
+	connect := binary.BigEndian.AppendUint32(nil, 0)         // protocol version
+	connect = binary.BigEndian.AppendUint64(connect, 0)      // last zxid seen
+	connect = binary.BigEndian.AppendUint32(connect, 10_000) // timeout in ms
+	connect = binary.BigEndian.AppendUint64(connect, uint64(id))
+	connect = binary.BigEndian.AppendUint32(connect, 16)
+	connect = append(connect, password(id)...)
+	granted, err := exchange(c, connect)
+	if err != nil {
+		return err
+	}
+	if len(granted) < 16 || int64(binary.BigEndian.Uint64(granted[8:])) != id {
+		return fmt.Errorf("no such session")
+	}
+	const closeSessionOp = -11
+	op := int32(closeSessionOp)
+	request := binary.BigEndian.AppendUint32(nil, 1) // xid
+	request = binary.BigEndian.AppendUint32(request, uint32(op))
+	_, err = exchange(c, request)
+	return err
+}
+
+func exchange(c net.Conn, request []byte) ([]byte, error) {
+	frame := binary.BigEndian.AppendUint32(nil, uint32(len(request)))
+	if _, err := c.Write(append(frame, request...)); err != nil {
+		return nil, err
+	}
+	var length [4]byte
+	if _, err := io.ReadFull(c, length[:]); err != nil {
+		return nil, err
+	}
+	n := binary.BigEndian.Uint32(length[:])
+	if n > 1<<16 {
+		return nil, fmt.Errorf("answer of %d bytes", n)
+	}
+	answer := make([]byte, n)
+	_, err := io.ReadFull(c, answer)
+	return answer, err
+}
+
+// password is what java.util.Random(id ^ 0xB3415C00).nextBytes yields.
+func password(id int64) []byte {
+	const (
+		secret     = 0xB3415C00
+		multiplier = 0x5DEECE66D
+		mask       = 1<<48 - 1
+	)
+	seed := (uint64(id^secret) ^ multiplier) & mask
+	p := make([]byte, 0, 16)
+	for len(p) < 16 {
+		seed = (seed*multiplier + 0xB) & mask
+		p = binary.LittleEndian.AppendUint32(p, uint32(seed>>16))
+	}
+	return p
+}
