@@ -56,12 +56,8 @@ type Builder struct {
 	maxTime    int64
 	lastOffset int64
 
-	compressor *compressor
-	pending    []byte // records on their way to the compressor
+	compressor *compressor // nil without a codec
 }
-
-// pendingSize is how much is gathered before it goes to the compressor.
-const pendingSize = 16 << 10
 
 // NewBuilder begins a batch.
 func NewBuilder(o BuilderOptions) *Builder {
@@ -75,7 +71,7 @@ func (b *Builder) Reset(dst []byte, o BuilderOptions) {
 	b.Discard()
 	var header [HeaderSize]byte
 	*b = Builder{o: o, buf: append(dst, header[:]...), start: len(dst), lastOffset: o.BaseOffset - 1,
-		maxTime: NoTimestamp, pending: b.pending[:0]}
+		maxTime: NoTimestamp}
 	if o.DeleteHorizon != nil {
 		b.baseTime = *o.DeleteHorizon
 	}
@@ -86,15 +82,14 @@ func (b *Builder) Reset(dst []byte, o BuilderOptions) {
 	if o.MaxSize > 0 {
 		limit = max(o.MaxSize-HeaderSize, 1)
 	}
-	b.compressor = compressors.Get().(*compressor)
+	b.compressor = acquireCompressor()
 	b.err = b.compressor.reset(b.buf, limit, o.Codec, o.Level, Magic2)
 }
 
 // Discard gives up a batch that will not be built.
 func (b *Builder) Discard() {
 	if b.compressor != nil {
-		b.compressor.abandon()
-		compressors.Put(b.compressor)
+		b.compressor.release()
 		b.compressor = nil
 	}
 	b.buf = nil
@@ -178,22 +173,15 @@ func (b *Builder) begin(offset, timestamp int64, key, value []byte, headers int3
 // out is where records are written to.
 func (b *Builder) out() *[]byte {
 	if b.compressor != nil {
-		return &b.pending
+		return &b.compressor.pending
 	}
 	return &b.buf
 }
 
 func (b *Builder) end() {
-	if b.compressor != nil && len(b.pending) >= pendingSize {
-		b.flush()
+	if b.compressor != nil && len(b.compressor.pending) >= pendingSize {
+		b.err = b.compressor.flush()
 	}
-}
-
-func (b *Builder) flush() {
-	if b.err == nil {
-		_, b.err = b.compressor.Write(b.pending)
-	}
-	b.pending = b.pending[:0]
 }
 
 // Count is the number of records so far.
@@ -202,7 +190,7 @@ func (b *Builder) Count() int { return int(b.count) }
 // Size is the number of bytes so far, compressed or yet to be.
 func (b *Builder) Size() int {
 	if b.compressor != nil {
-		return len(b.compressor.out.data) - b.start + len(b.pending)
+		return len(b.compressor.out.data) - b.start + len(b.compressor.pending)
 	}
 	return len(b.buf) - b.start
 }
@@ -222,11 +210,8 @@ func (b *Builder) Build() (Batch, error) {
 		b.err = errors.New("record: a batch needs a record")
 	}
 	if b.compressor != nil && b.err == nil {
-		b.flush()
-		if b.err == nil {
-			b.buf, b.err = b.compressor.finish()
-		}
-		compressors.Put(b.compressor)
+		b.buf, b.err = b.compressor.finish()
+		b.compressor.release()
 		b.compressor = nil
 	}
 	if b.err != nil {

@@ -10,10 +10,11 @@ import (
 )
 
 // A compressor holds encoders and buffers for reuse. It writes one payload at
-// a time: reset, Write, finish.
+// a time: reset, fill pending and flush, finish.
 type compressor struct {
-	out    cappedBuffer
-	active io.WriteCloser
+	out     cappedBuffer
+	active  io.WriteCloser
+	pending []byte // input that is gathered until it is worth a call
 
 	snappy xerialWriter
 	lz4    lz4Writer
@@ -21,7 +22,21 @@ type compressor struct {
 	zstd   [zstd.SpeedBestCompression + 1]*zstd.Encoder
 }
 
+// pendingSize is how much is gathered.
+const pendingSize = 16 << 10
+
 var compressors = sync.Pool{New: func() any { return new(compressor) }}
+
+func acquireCompressor() *compressor { return compressors.Get().(*compressor) }
+
+// release forgets the payload and gives c back to the pool.
+func (c *compressor) release() {
+	c.out, c.active = cappedBuffer{}, nil
+	if c.pending = c.pending[:0]; cap(c.pending) > keepSize {
+		c.pending = nil
+	}
+	compressors.Put(c)
+}
 
 // zstdWindow is the window of what we write. It is that of Kafka's default
 // level or less, and keeps an encoder's memory in the low megabytes.
@@ -77,18 +92,20 @@ func (c *compressor) reset(dst []byte, limit int, codec Codec, level int, magic 
 	return nil
 }
 
-func (c *compressor) Write(p []byte) (int, error) { return c.active.Write(p) }
+func (c *compressor) flush() error {
+	_, err := c.active.Write(c.pending)
+	c.pending = c.pending[:0]
+	return err
+}
 
 // finish gives dst with the payload behind it.
 func (c *compressor) finish() ([]byte, error) {
+	if err := c.flush(); err != nil {
+		return nil, err
+	}
 	err := c.active.Close()
-	out := c.out.data
-	c.out.data, c.active = nil, nil
-	return out, err
+	return c.out.data, err
 }
-
-// abandon forgets a payload that will not be finished.
-func (c *compressor) abandon() { c.out.data, c.active = nil, nil }
 
 var errOutputTooLarge = fmt.Errorf("%w: over the limit after compression", ErrMessageTooLarge)
 
