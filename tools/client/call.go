@@ -56,6 +56,19 @@ func (c *Cluster) Call(ctx context.Context, name string, to Target, f func(*Node
 	}
 }
 
+// Try runs f with a connection to the target once. An error that is no [Error] means that the target was not reached.
+func (c *Cluster) Try(to Target, f func(*Node) error) error {
+	n, err := c.node(to)
+	if err != nil {
+		return err
+	}
+	err = classify(f(n))
+	if named := new(Error); err != nil && !errors.As(err, &named) {
+		c.drop(n)
+	}
+	return err
+}
+
 func timedOut(name string, deadline time.Time, tries int) error {
 	e := &Error{Class: TimeoutException, Message: "Timed out waiting for a node assignment. Call: " + name}
 	if now := time.Now().UnixMilli(); tries > 0 {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,14 +40,14 @@ func Open(bootstrap string, p Properties, o Options) (*Cluster, error) {
 	c := &Cluster{log: o.Log, nodes: map[string]*Node{}, controller: -1}
 	var err error
 	if c.config, err = p.Sarama(o.ClientID); err != nil {
-		return nil, createFailed(err)
+		return nil, err
 	}
 	if c.timeout, err = p.duration("default.api.timeout.ms", time.Minute); err != nil {
-		return nil, createFailed(err)
+		return nil, err
 	}
 	seeds, err := parseBootstrap(bootstrap)
 	if err != nil {
-		return nil, createFailed(err)
+		return nil, err
 	}
 	for _, seed := range seeds {
 		host, _, _ := net.SplitHostPort(seed)
@@ -56,13 +58,9 @@ func Open(bootstrap string, p Properties, o Options) (*Cluster, error) {
 		c.seeds = append(c.seeds, seed)
 	}
 	if len(c.seeds) == 0 {
-		return nil, createFailed(&Error{Class: ConfigException, Message: "No resolvable bootstrap urls given in bootstrap.servers"})
+		return nil, &Error{Class: ConfigException, Message: "No resolvable bootstrap urls given in bootstrap.servers"}
 	}
 	return c, nil
-}
-
-func createFailed(err error) error {
-	return &Error{Class: KafkaException, Message: "Failed to create new KafkaAdminClient", Cause: err}
 }
 
 // Sarama translates the properties.
@@ -195,34 +193,53 @@ func (c *Cluster) refresh() error {
 	if err != nil {
 		return err
 	}
+	if _, err = c.describe(n); err != nil {
+		if err = classify(err); retriable(err) {
+			c.drop(n)
+		}
+	}
+	return err
+}
+
+// Describe returns the cluster's id, empty if it has none, and the ids of its brokers, sorted.
+func (c *Cluster) Describe(ctx context.Context, call string) (clusterID string, brokers []int32, err error) {
+	err = c.Call(ctx, call, Any, func(n *Node) error {
+		var err error
+		clusterID, err = c.describe(n)
+		return err
+	})
+	return clusterID, slices.Sorted(maps.Keys(c.brokers)), err
+}
+
+// describe asks n about the cluster: with DescribeCluster, or Metadata if that is missing (before Kafka 2.8).
+func (c *Cluster) describe(n *Node) (clusterID string, err error) {
 	resp, err := n.DescribeCluster(&sarama.DescribeClusterRequest{})
-	if err == nil {
-		err = FromKError(resp.Err, resp.ErrorMessage)
-	} else if err = classify(err); HasCode(err, sarama.ErrUnsupportedVersion) {
-		return c.refreshByMetadata(n) // before Kafka 2.8
-	} else if retriable(err) {
-		c.drop(n)
+	if errors.Is(err, sarama.ErrUnsupportedVersion) {
+		resp, err := n.GetMetadata(sarama.NewMetadataRequest(c.config.Version, nil))
+		if err != nil {
+			return "", err
+		}
+		c.Note(resp)
+		if resp.ClusterID != nil {
+			clusterID = *resp.ClusterID
+		}
+		return clusterID, nil
 	}
 	if err != nil {
-		return err
+		return "", err
+	}
+	if err := FromKError(resp.Err, resp.ErrorMessage); err != nil {
+		return "", err
 	}
 	c.brokers, c.controller = map[int32]string{}, resp.ControllerID
 	for _, b := range resp.Brokers {
-		c.brokers[b.BrokerID] = net.JoinHostPort(b.Host, fmt.Sprint(b.Port))
+		c.brokers[b.BrokerID] = net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port)))
 	}
-	return nil
+	return resp.ClusterID, nil
 }
 
-func (c *Cluster) refreshByMetadata(n *Node) error {
-	resp, err := n.GetMetadata(sarama.NewMetadataRequest(c.config.Version, nil))
-	if err != nil {
-		return classify(err)
-	}
-	c.noteMetadata(resp)
-	return nil
-}
-
-func (c *Cluster) noteMetadata(resp *sarama.MetadataResponse) {
+// Note keeps what metadata says about brokers.
+func (c *Cluster) Note(resp *sarama.MetadataResponse) {
 	c.brokers, c.controller = map[int32]string{}, resp.ControllerID
 	for _, b := range resp.Brokers {
 		c.brokers[b.ID()] = b.Addr()
@@ -238,7 +255,7 @@ func (c *Cluster) Metadata(ctx context.Context, call string, topics ...string) (
 		return err
 	})
 	if err == nil {
-		c.noteMetadata(resp)
+		c.Note(resp)
 	}
 	return resp, err
 }

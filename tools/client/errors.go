@@ -21,15 +21,16 @@ func (e *Error) Unwrap() error { return e.Cause }
 
 // Names of exceptions that have no error code.
 const (
-	IllegalArgument    = "java.lang.IllegalArgumentException"
-	NoSuchFile         = "java.nio.file.NoSuchFileException"
-	ConfigException    = "org.apache.kafka.common.config.ConfigException"
-	KafkaException     = "org.apache.kafka.common.KafkaException"
-	TimeoutException   = errorsPackage + "TimeoutException"
-	DisconnectedClass  = errorsPackage + "DisconnectException"
-	UnsupportedVersion = errorsPackage + "UnsupportedVersionException"
-	SASLAuthentication = errorsPackage + "SaslAuthenticationException"
-	SSLAuthentication  = errorsPackage + "SslAuthenticationException"
+	RuntimeException    = "java.lang.RuntimeException"
+	IllegalArgument     = "java.lang.IllegalArgumentException"
+	NoSuchFile          = "java.nio.file.NoSuchFileException"
+	ConfigException     = "org.apache.kafka.common.config.ConfigException"
+	KafkaException      = "org.apache.kafka.common.KafkaException"
+	TimeoutException    = errorsPackage + "TimeoutException"
+	DisconnectException = errorsPackage + "DisconnectException"
+	UnsupportedVersion  = errorsPackage + "UnsupportedVersionException"
+	SASLAuthentication  = errorsPackage + "SaslAuthenticationException"
+	SSLAuthentication   = errorsPackage + "SslAuthenticationException"
 
 	errorsPackage = "org.apache.kafka.common.errors."
 )
@@ -112,8 +113,8 @@ func Describe(err error) string {
 	var e *Error
 	switch {
 	case !errors.As(err, &e):
-		return "java.lang.RuntimeException: " + err.Error()
-	case e.Message == "" && e.Code == 0:
+		return RuntimeException + ": " + err.Error()
+	case e.Message == "" && e.Code == 0: // a null message, whereas brokers send empty ones
 		return e.Class
 	}
 	return e.Class + ": " + e.Message

@@ -11,7 +11,13 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/kraal-mq/kraal/tools/apiversions"
+	"github.com/kraal-mq/kraal/tools/cluster"
+	"github.com/kraal-mq/kraal/tools/dump"
+	"github.com/kraal-mq/kraal/tools/logdirs"
+	"github.com/kraal-mq/kraal/tools/offsets"
 	"github.com/kraal-mq/kraal/tools/option"
+	"github.com/kraal-mq/kraal/tools/records"
 	"github.com/kraal-mq/kraal/tools/topics"
 )
 
@@ -37,10 +43,24 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		ErrWriter:                 stderr,
 		ExitErrHandler:            func(*cli.Context, error) {},
 		DisableSliceFlagSeparator: true,
+		Action:                    noCommand,
 		Commands: []*cli.Command{
 			topics.Command(),
+			offsets.Command(),
+			records.Command(),
+			logdirs.Command(),
+			cluster.Command(),
+			apiversions.Command(),
+			dump.Command(),
 		},
 	}
+}
+
+func noCommand(c *cli.Context) error {
+	if c.Args().Present() {
+		return cli.Exit("kraal: no command is called "+c.Args().First()+"; see kraal --help", 1)
+	}
+	return cli.ShowAppHelp(c)
 }
 
 // byName makes `kafka-topics.sh ...` the same as `kraal topics ...`: if the program's own name is that of a command,

@@ -21,7 +21,7 @@ func Tool(cmd *cli.Command, about string, fail func(*cli.Context, *ParseError) e
 	}
 	cmd.HideHelp = true
 	cmd.Flags = append(slices.Clip(cmd.Flags),
-		&cli.BoolFlag{Name: "help", Usage: "print this"},
+		helpFlag("print this"),
 		&cli.BoolFlag{Name: "version", Usage: "print the Apache Kafka version these tools correspond to"},
 	)
 	cmd.OnUsageError = func(c *cli.Context, err error, _ bool) error {
@@ -33,7 +33,7 @@ func Tool(cmd *cli.Command, about string, fail func(*cli.Context, *ParseError) e
 			return fail(c, joptsimple(err))
 		}
 		switch {
-		case c.Bool("help"), c.NumFlags() == 0 && c.NArg() == 0:
+		case c.IsSet("help"), c.NumFlags() == 0 && c.NArg() == 0:
 			return Wrong(c, about)
 		case c.Bool("version"):
 			fmt.Fprintln(c.App.Writer, KafkaVersion)
@@ -43,6 +43,18 @@ func Tool(cmd *cli.Command, about string, fail func(*cli.Context, *ParseError) e
 	}
 	return cmd
 }
+
+// helpFlag is --help. It is no BoolFlag because cli prints its own help when c.Bool("help") is true.
+func helpFlag(usage string, aliases ...string) cli.Flag {
+	return &cli.GenericFlag{Name: "help", Aliases: aliases, Usage: usage, Value: new(present)}
+}
+
+// present is a flag without value that is read with Context.IsSet.
+type present struct{}
+
+func (*present) Set(string) error { return nil }
+func (*present) String() string   { return "" }
+func (*present) IsBoolFlag() bool { return true }
 
 // Wrong prints message and the command's option table on stderr: joptsimple's answer to wrong usage, and to --help.
 func Wrong(c *cli.Context, message string) error {

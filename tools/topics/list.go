@@ -26,7 +26,7 @@ func list(c *cli.Context, cluster *client.Cluster) error {
 
 // matching returns the cluster's metadata and, sorted by name, the topics that --topic and --exclude-internal leave.
 func matching(c *cli.Context, cluster *client.Cluster) (*sarama.MetadataResponse, []*sarama.TopicMetadata, error) {
-	filter, err := newFilter(c.String("topic"), c.IsSet("topic"))
+	filter, err := newFilter(c)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -35,7 +35,7 @@ func matching(c *cli.Context, cluster *client.Cluster) (*sarama.MetadataResponse
 		return nil, nil, err
 	}
 	found := slices.DeleteFunc(metadata.Topics, func(t *sarama.TopicMetadata) bool {
-		return !filter(t.Name) || c.Bool("exclude-internal") && (t.IsInternal || isInternal(t.Name))
+		return !filter(t.Name) || c.Bool("exclude-internal") && (t.IsInternal || client.IsInternal(t.Name))
 	})
 	slices.SortFunc(found, func(a, b *sarama.TopicMetadata) int { return strings.Compare(a.Name, b.Name) })
 	return metadata, found, nil
@@ -52,4 +52,11 @@ func expected(c *cli.Context, cluster *client.Cluster) (*sarama.MetadataResponse
 
 func missing(what, name string) error {
 	return &client.Error{Class: client.IllegalArgument, Message: fmt.Sprintf("%s '%s' does not exist as expected", what, name)}
+}
+
+func newFilter(c *cli.Context) (func(topic string) bool, error) {
+	if !c.IsSet("topic") {
+		return func(string) bool { return true }, nil
+	}
+	return client.TopicFilter(c.String("topic"))
 }

@@ -1,0 +1,2 @@
+// Package logdirs is kafka-log-dirs: what the brokers' log directories hold, as JSON.
+package logdirs
