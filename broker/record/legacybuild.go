@@ -66,16 +66,14 @@ func (b *LegacyBuilder) wrapperSize() int {
 	return LogOverhead + minLength1
 }
 
-// Append adds a message at an offset after that of the last one.
+// Append adds a message. Offsets should increase, but it is not for a
+// conversion to refuse what a producer numbered otherwise.
 func (b *LegacyBuilder) Append(offset, timestamp int64, key, value []byte) {
 	if b.err != nil {
 		return
 	}
 	if b.count == 0 {
 		b.firstOffset = offset
-	} else if offset <= b.lastOffset {
-		b.err = fmt.Errorf("%w: %d after %d", errOffsetOrder, offset, b.lastOffset)
-		return
 	}
 	b.lastOffset = offset
 	b.count++

@@ -69,6 +69,9 @@ func rebuild(v Validated, target Codec, o *ValidateOptions) (Validated, error) {
 			return Validated{}, err
 		}
 	}
+	if r.count == 0 {
+		return Validated{}, invalidf("no records")
+	}
 	out, err := r.out.Build()
 	if err != nil {
 		return Validated{}, err

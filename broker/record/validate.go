@@ -191,6 +191,9 @@ func checkBatches(buf []byte, first Batch, origin Origin) error {
 		if b.Magic() != first.Magic() {
 			return invalidf("message format %d after format %d", b.Magic(), first.Magic())
 		}
+		if b.Magic() >= Magic2 && (b.Count() < 0 || b.LastOffsetDelta() < 0) {
+			return invalidf("record count %d, last offset delta %d", b.Count(), b.LastOffsetDelta())
+		}
 		if origin == OriginClient {
 			if err := checkClientBatch(b); err != nil {
 				return err
@@ -206,10 +209,8 @@ func checkClientBatch(b Batch) error {
 		return nil
 	}
 	switch delta, count := b.LastOffsetDelta(), b.Count(); {
-	case delta < 0:
-		return invalidf("last offset delta %d", delta)
-	case count <= 0:
-		return invalidf("record count %d", count)
+	case count == 0:
+		return invalidf("no records")
 	case int64(count) != int64(delta)+1:
 		return invalidf("record count %d with last offset delta %d", count, delta)
 	case b.IsControl():
