@@ -7,7 +7,8 @@ import (
 	"math"
 )
 
-// ProducerInfo is the part of a header that makes a batch idempotent.
+// ProducerInfo is the part of a header that makes a batch idempotent. Kafka's
+// coordinators also write sequence 0 without a producer id.
 type ProducerInfo struct {
 	ID           int64
 	Epoch        int16

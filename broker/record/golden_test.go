@@ -140,13 +140,21 @@ func TestGoldenLogs(t *testing.T) {
 func TestGoldenRebuild(t *testing.T) {
 	for _, g := range goldenTopics(t) {
 		for b := range Batches(g.log) {
-			if b.Magic() < Magic2 || b.Count() == 0 {
+			if b.Magic() < Magic2 {
+				continue
+			}
+			if b.Count() == 0 {
+				if !bytes.Equal(AppendEmptied(nil, b), b) {
+					t.Errorf("%s at %d: emptied batch differs", g.name, b.BaseOffset())
+				}
 				continue
 			}
 			o := BuilderOptions{BaseOffset: b.BaseOffset(), PartitionLeaderEpoch: b.PartitionLeaderEpoch(), Codec: b.Codec(),
-				Transactional: b.IsTransactional(), Control: b.IsControl(), TimestampType: b.TimestampType(), LogAppendTime: b.MaxTimestamp()}
-			if b.HasProducerID() {
-				o.Producer = &ProducerInfo{b.ProducerID(), b.ProducerEpoch(), b.BaseSequence()}
+				Transactional: b.IsTransactional(), Control: b.IsControl(), TimestampType: b.TimestampType(), LogAppendTime: b.MaxTimestamp(),
+				Producer: &ProducerInfo{b.ProducerID(), b.ProducerEpoch(), b.BaseSequence()}}
+			if b.HasDeleteHorizon() {
+				horizon := b.BaseTimestamp()
+				o.DeleteHorizon = &horizon
 			}
 			builder := NewBuilder(o)
 			for rec, err := range b.Records(nil) {
@@ -156,6 +164,7 @@ func TestGoldenRebuild(t *testing.T) {
 				rec.Timestamp = b.BaseTimestamp() + rec.TimestampDelta
 				builder.AppendRecord(&rec)
 			}
+			builder.SetLastOffset(b.LastOffset())
 			got, err := builder.Build()
 			if err != nil {
 				t.Fatal(err)

@@ -54,9 +54,7 @@ func rebuild(v Validated, target Codec, o *ValidateOptions) (Validated, error) {
 		PartitionLeaderEpoch: NoLeaderEpoch, Codec: target, Level: o.Level, MaxSize: o.MaxMessageBytes,
 		Transactional: first.IsTransactional(), Control: first.IsControl(),
 		TimestampType: o.TimestampType, LogAppendTime: o.Now,
-	}
-	if first.HasProducerID() {
-		bo.Producer = &ProducerInfo{ID: first.ProducerID(), Epoch: first.ProducerEpoch(), BaseSequence: first.BaseSequence()}
+		Producer: &ProducerInfo{ID: first.ProducerID(), Epoch: first.ProducerEpoch(), BaseSequence: first.BaseSequence()},
 	}
 	r := rewriter{o: o, out: new(Builder)}
 	defer r.close()
