@@ -56,8 +56,8 @@ type Listener struct {
 // ListenerConfig is what may differ from listener to listener (prefix listener.name.<name>.).
 type ListenerConfig struct {
 	NumNetworkThreads         int32 `key:"num.network.threads"`
-	MaxConnections            int32 `key:"max.connections"`              // of this listener alone; Int.MAX without prefix
-	MaxConnectionCreationRate int32 `key:"max.connection.creation.rate"` // of this listener alone; Int.MAX without prefix
+	MaxConnections            int32 `key:"max.connections"`              // of this listener alone, besides the cap on all
+	MaxConnectionCreationRate int32 `key:"max.connection.creation.rate"` // of this listener alone, besides the cap on all
 	SSL                       SSL
 	SASL                      SASL
 }
@@ -257,9 +257,10 @@ type Auth struct {
 	AuthorizerClass           string   `key:"authorizer.class.name"` // empty: everything is allowed
 	SuperUsers                []string // super.users, for instance "User:admin"
 	AllowEveryoneIfNoACLFound bool
-	SSLPrincipalMappingRules  string   `key:"ssl.principal.mapping.rules"`
-	PrincipalToLocalRules     []string `key:"sasl.kerberos.principal.to.local.rules"`
-	SASLServerMaxReceiveSize  int32    `key:"sasl.server.max.receive.size"`
+	ZooKeeper                 ZooKeeper // where ACLs are kept: as for the broker, but for authorizer.zookeeper.*
+	SSLPrincipalMappingRules  string    `key:"ssl.principal.mapping.rules"`
+	PrincipalToLocalRules     []string  `key:"sasl.kerberos.principal.to.local.rules"`
+	SASLServerMaxReceiveSize  int32     `key:"sasl.server.max.receive.size"`
 }
 
 // Tokens is about delegation tokens.

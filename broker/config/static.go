@@ -1,11 +1,15 @@
 package config
 
-import "io"
+import (
+	"fmt"
+	"io"
+	"strings"
+)
 
 // Static is the configuration of the file: levels 4 and 5. The embedded Config is what it amounts to.
 type Static struct {
 	*Config
-	props map[string]string // the file and the overrides, as text
+	text map[string]string // the file and the overrides, broker.id and node.id completed
 }
 
 // Warning is something in the file worth telling the operator about that does not keep the broker from starting.
@@ -14,28 +18,63 @@ type Warning struct {
 	Message string
 }
 
+func (w Warning) String() string { return w.Key + ": " + w.Message }
+
 // Problem is something in the file that keeps the broker from starting.
 type Problem struct {
-	Key    string // empty when several keys are to blame
+	Key    string
 	Value  string // hidden when the key is sensitive
 	Reason string
 }
 
+func (p Problem) String() string { return fmt.Sprintf("%s=%s: %s", p.Key, p.Value, p.Reason) }
+
 // LoadError is every problem of a file at once.
 type LoadError struct{ Problems []Problem }
 
-func (e *LoadError) Error() string { panic("declared") }
+func (e *LoadError) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.String()
+	}
+	if len(lines) == 1 {
+		return "configuration: " + lines[0]
+	}
+	return fmt.Sprintf("configuration: %d problems\n  %s", len(lines), strings.Join(lines, "\n  "))
+}
 
 // Load reads a properties file, lays the overrides over it (as given with --override key=value) and checks everything.
-// The error is a [*LoadError] unless reading failed.
-func Load(r io.Reader, overrides map[string]string) (*Static, []Warning, error) { panic("declared") }
+// The error is a [*LoadError] unless reading failed. Warnings are returned with an error too.
+func Load(r io.Reader, overrides map[string]string) (*Static, []Warning, error) {
+	props, err := ParseProperties(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	for k, v := range overrides {
+		props[k] = v
+	}
+	return FromMap(props)
+}
 
 // FromMap is Load without a file.
-func FromMap(props map[string]string) (*Static, []Warning, error) { panic("declared") }
+func FromMap(props map[string]string) (*Static, []Warning, error) {
+	props, problems := resolveProviders(props)
+	c, more := build(withoutDynamicKeys(props))
+	problems = append(problems, more...)
+	ws := warnings(props, c)
+	if len(problems) > 0 {
+		return nil, ws, &LoadError{Problems: problems}
+	}
+	return &Static{Config: c, text: withIDs(props)}, ws, nil
+}
 
-// ParseProperties reads Java properties text: # and ! comments, = : or blank as separator, continued lines, \uXXXX;
-// the last of several equal keys wins. ${} is not expanded.
-func ParseProperties(r io.Reader) (map[string]string, error) { panic("declared") }
-
-// ParseOverride splits "key=value" of a command line.
-func ParseOverride(s string) (key, value string, err error) { panic("declared") }
+// withoutDynamicKeys drops what is read only from ZooKeeper, not from the file.
+func withoutDynamicKeys(props map[string]string) map[string]string {
+	out := make(map[string]string, len(props))
+	for k, v := range props {
+		if _, ok := dynamicTable().lookup(k); !ok {
+			out[k] = v
+		}
+	}
+	return out
+}

@@ -95,7 +95,7 @@ func ParseVersion(s string) (Version, error) {
 		return Version(i), nil
 	}
 	// Only the parts that name a release count: two of them from 1.0 on, three before.
-	parts := strings.SplitN(s, ".", -1)
+	parts := strings.Split(s, ".")
 	take := 2
 	if parts[0] == "0" {
 		take = 3
@@ -109,4 +109,15 @@ func ParseVersion(s string) (Version, error) {
 		}
 	}
 	return 0, fmt.Errorf("Version %s is not a valid version", s)
+}
+
+// recordVersion is the newest record format a version knows: magic 0, 1 or 2.
+func (v Version) recordVersion() int {
+	switch {
+	case v < V0_10_0_IV0:
+		return 0
+	case v < V0_11_0_IV0:
+		return 1
+	}
+	return 2
 }
