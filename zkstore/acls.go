@@ -110,10 +110,7 @@ func (z *Store) ACLResources(ctx context.Context) ([]ACLResource, error) {
 
 // ACLs reads the rules of many resources at once. Resources without a znode are in neither map; unreadable ones are in broken.
 func (z *Store) ACLs(ctx context.Context, rs []ACLResource) (acls map[ACLResource][]ACLEntry, broken map[ACLResource]error, err error) {
-	return collect(ctx, z.s, rs, func(ctx context.Context, r ACLResource) ([]ACLEntry, error) {
-		entries, _, err := z.acls(ctx, r)
-		return entries, err
-	})
+	return collect(ctx, z.s, rs, ACLPath, entriesOf)
 }
 
 func (z *Store) acls(ctx context.Context, r ACLResource) (entries []ACLEntry, version int32, err error) {
@@ -121,8 +118,13 @@ func (z *Store) acls(ctx context.Context, r ACLResource) (entries []ACLEntry, ve
 	if err != nil {
 		return nil, 0, err
 	}
-	entries, err = decodeACLs(n.data)
-	return entries, n.stat.Version, unreadable(ACLPath(r), err)
+	entries, err = entriesOf(r, n)
+	return entries, n.stat.Version, err
+}
+
+func entriesOf(r ACLResource, n znode) ([]ACLEntry, error) {
+	entries, err := decodeACLs(n.data)
+	return entries, unreadable(ACLPath(r), err)
 }
 
 // UpdateACLs changes the rules of one resource: change gets the present ones and returns the wanted ones, and is called

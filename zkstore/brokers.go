@@ -48,11 +48,8 @@ func (z *Store) RegisterBroker(ctx context.Context, r BrokerRegistration, previo
 // createEphemeral makes a znode that lives as long as the session and returns its stat. A create does not tell the czxid, so
 // as Kafka does (KafkaZkClient.CheckedEphemeral) the znode is created without data and filled in the same multi.
 func (s *Session) createEphemeral(ctx context.Context, path string, data []byte) (*zk.Stat, error) {
-	at := s.absolute(path)
 	results, _, err := again(ctx, s, func() ([]zk.MultiResponse, error) {
-		return s.conn.Multi(
-			&zk.CreateRequest{Path: at, Acl: s.acl(path), Flags: zk.FlagEphemeral},
-			&zk.SetDataRequest{Path: at, Data: data, Version: 0})
+		return s.conn.Multi(s.createRequest(path, nil, zk.FlagEphemeral), s.setRequest(path, data, 0))
 	})
 	if err == nil && (len(results) != 2 || results[1].Stat == nil) {
 		err = errMulti
@@ -84,7 +81,7 @@ func (z *Store) Brokers(ctx context.Context) (live map[meta.BrokerID]meta.Broker
 		}
 		ids = append(ids, meta.BrokerID(id))
 	}
-	return collect(ctx, z.s, ids, z.Broker)
+	return collect(ctx, z.s, ids, BrokerPath, brokerOf)
 }
 
 // Broker reads one registration; [ErrNoNode] when the broker is not alive.
@@ -93,6 +90,10 @@ func (z *Store) Broker(ctx context.Context, id meta.BrokerID) (meta.Broker, erro
 	if err != nil {
 		return meta.Broker{}, err
 	}
+	return brokerOf(id, n)
+}
+
+func brokerOf(id meta.BrokerID, n znode) (meta.Broker, error) {
 	r, err := decodeBroker(id, n.data)
 	if err != nil {
 		return meta.Broker{}, unreadable(BrokerPath(id), err)

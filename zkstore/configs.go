@@ -7,32 +7,29 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/go-zookeeper/zk"
-
 	"github.com/kraal-mq/kraal/zkstore/meta"
 )
 
 // Config reads the overrides of one entity; empty when it has none.
 func (z *Store) Config(ctx context.Context, e meta.Entity) (map[string]string, error) {
-	config, err := z.config(ctx, e)
+	n, err := z.s.get(ctx, ConfigPath(e))
 	if errors.Is(err, ErrNoNode) {
 		return map[string]string{}, nil
 	}
-	return config, err
-}
-
-func (z *Store) config(ctx context.Context, e meta.Entity) (map[string]string, error) {
-	n, err := z.s.get(ctx, ConfigPath(e))
 	if err != nil {
 		return nil, err
 	}
+	return configOf(e, n)
+}
+
+func configOf(e meta.Entity, n znode) (map[string]string, error) {
 	config, err := decodeConfig(n.data)
 	return config, unreadable(ConfigPath(e), err)
 }
 
 // Configs reads the overrides of many entities at once. Entities without a znode are in neither map; unreadable ones are in broken.
 func (z *Store) Configs(ctx context.Context, es []meta.Entity) (configs map[meta.Entity]map[string]string, broken map[meta.Entity]error, err error) {
-	return collect(ctx, z.s, es, z.config)
+	return collect(ctx, z.s, es, ConfigPath, configOf)
 }
 
 // ConfigEntities lists the entities of one type that have a znode; for users also the user and client pairs.
@@ -106,7 +103,7 @@ func (z *Store) writeConfig(ctx context.Context, e meta.Entity, config map[strin
 			return failed("write", at, ErrMigrating)
 		}
 		guard := Fence{path: controllerPath, version: stat.Version}
-		_, _, err = z.s.guarded(ctx, guard, &zk.SetDataRequest{Path: z.s.absolute(at), Data: data, Version: anyVersion})
+		_, _, err = z.s.guarded(ctx, guard, z.s.setRequest(at, data, anyVersion))
 		switch {
 		case err == nil:
 			return nil

@@ -88,8 +88,8 @@ func (z *Store) elect(ctx context.Context, id meta.BrokerID, now time.Time) (c C
 	data := encodeController(id, now)
 	results, lost, err := again(ctx, z.s, func() ([]zk.MultiResponse, error) {
 		return z.s.conn.Multi(
-			&zk.CreateRequest{Path: z.s.absolute(controllerPath), Data: data, Acl: z.s.acl(controllerPath), Flags: zk.FlagEphemeral},
-			&zk.SetDataRequest{Path: z.s.absolute(controllerEpochPath), Data: strconv.AppendInt(nil, int64(c.Epoch), 10), Version: version})
+			z.s.createRequest(controllerPath, data, zk.FlagEphemeral),
+			z.s.setRequest(controllerEpochPath, strconv.AppendInt(nil, int64(c.Epoch), 10), version))
 	})
 	switch {
 	case err == nil && len(results) == 2:

@@ -21,7 +21,7 @@ type dialer struct {
 		next   int // index of the host to try next
 		failed int // attempts since a session was last had
 		err    error
-		conn   net.Conn // the present one, to cut it when the session has ended
+		conn   *wireConn // the latest; perhaps broken
 	}
 }
 
@@ -140,11 +140,14 @@ func (d *dialer) lastError() error {
 	return d.mu.err
 }
 
-func (d *dialer) closeConn() {
+func (d *dialer) current() *wireConn {
 	d.mu.Lock()
-	c := d.mu.conn
-	d.mu.Unlock()
-	if c != nil {
+	defer d.mu.Unlock()
+	return d.mu.conn
+}
+
+func (d *dialer) closeConn() {
+	if c := d.current(); c != nil {
 		c.Close()
 	}
 }

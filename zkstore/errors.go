@@ -46,5 +46,3 @@ func (e *UnreadableError) Error() string {
 }
 
 func (e *UnreadableError) Unwrap() error { return e.Err }
-
-var errPending = errors.New("zkstore: not built yet")

@@ -38,37 +38,47 @@ var (
 	errMulti   = errors.New("multi was not answered operation by operation")
 )
 
-// guarded carries out one operation behind its fence. A refusal by the operation itself comes back bare, so that the
-// caller can compare it; lost is as in again.
-func (s *Session) guarded(ctx context.Context, f Fence, op any) (r zk.MultiResponse, lost bool, err error) {
+// guarded carries out operations behind their fence, all or none. When it is an operation that is refused, its error
+// comes back bare so that the caller can compare it. lost is as in again.
+func (s *Session) guarded(ctx context.Context, f Fence, ops ...any) (answers []zk.MultiResponse, lost bool, err error) {
 	if f.path == "" {
-		return r, false, errNoFence
+		return nil, false, errNoFence
 	}
-	check := &zk.CheckVersionRequest{Path: s.absolute(f.path), Version: f.version}
-	results, lost, err := again(ctx, s, func() ([]zk.MultiResponse, error) { return s.conn.Multi(check, op) })
-	if len(results) != 2 {
+	all := append([]any{&zk.CheckVersionRequest{Path: s.absolute(f.path), Version: f.version}}, ops...)
+	answers, lost, err = again(ctx, s, func() ([]zk.MultiResponse, error) { return s.conn.Multi(all...) })
+	if len(answers) != len(all) {
 		if err == nil {
 			err = errMulti
 		}
-		return r, lost, err
+		return nil, lost, err
 	}
-	switch refusal := translate(results[0].Error); {
-	case refusal == nil:
-		return results[1], lost, translate(results[1].Error)
+	switch refusal := translate(answers[0].Error); {
+	case err == nil:
+		return answers[1:], lost, nil
+	case refusal == nil: // operations before the one refused show no error
+		return nil, lost, err
 	case refusal == ErrBadVersion:
-		return r, lost, ErrFenced
+		return nil, lost, ErrFenced
 	default:
-		return r, lost, fmt.Errorf("check %s: %w", f.path, refusal)
+		return nil, lost, fmt.Errorf("check %s: %w", f.path, refusal)
 	}
 }
 
-// createFenced is create behind a fence.
-func (s *Session) createFenced(ctx context.Context, f Fence, path string, data []byte) error {
+func (s *Session) createRequest(path string, data []byte, flags int32) *zk.CreateRequest {
+	return &zk.CreateRequest{Path: s.absolute(path), Data: data, Acl: s.acl(path), Flags: flags}
+}
+
+func (s *Session) setRequest(path string, data []byte, version int32) *zk.SetDataRequest {
+	return &zk.SetDataRequest{Path: s.absolute(path), Data: data, Version: version}
+}
+
+// createFenced is create behind a fence. lost tells that an earlier attempt, in another multi, may have succeeded.
+func (s *Session) createFenced(ctx context.Context, f Fence, path string, data []byte, lost bool) error {
 	if f.open {
 		return s.create(ctx, path, data)
 	}
-	_, lost, err := s.guarded(ctx, f, &zk.CreateRequest{Path: s.absolute(path), Data: data, Acl: s.acl(path), Flags: zk.FlagPersistent})
-	if lost && err == ErrNodeExists {
+	_, lostToo, err := s.guarded(ctx, f, s.createRequest(path, data, zk.FlagPersistent))
+	if (lost || lostToo) && err == ErrNodeExists {
 		_, err = s.settle(ctx, path, data, 0, err)
 	}
 	if err != nil {
@@ -77,19 +87,22 @@ func (s *Session) createFenced(ctx context.Context, f Fence, path string, data [
 	return nil
 }
 
-// setFenced is set behind a fence.
-func (s *Session) setFenced(ctx context.Context, f Fence, path string, data []byte, version int32) (int32, error) {
+// setFenced is set behind a fence; lost is as in createFenced.
+func (s *Session) setFenced(ctx context.Context, f Fence, path string, data []byte, version int32, lost bool) (int32, error) {
 	if f.open {
 		return s.set(ctx, path, data, version)
 	}
-	r, lost, err := s.guarded(ctx, f, &zk.SetDataRequest{Path: s.absolute(path), Data: data, Version: version})
-	if lost && err == ErrBadVersion {
-		r.Stat, err = s.settle(ctx, path, data, version+1, err)
+	answers, lostToo, err := s.guarded(ctx, f, s.setRequest(path, data, version))
+	if err == nil {
+		return answers[0].Stat.Version, nil
 	}
-	if err != nil {
-		return 0, failed("write", path, err)
+	if (lost || lostToo) && err == ErrBadVersion {
+		var stat *zk.Stat
+		if stat, err = s.settle(ctx, path, data, version+1, err); err == nil {
+			return stat.Version, nil
+		}
 	}
-	return r.Stat.Version, nil
+	return 0, failed("write", path, err)
 }
 
 // deleteFenced is delete behind a fence.

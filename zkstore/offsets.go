@@ -19,32 +19,56 @@ func (z *Store) Offset(ctx context.Context, group string, tp meta.TopicPartition
 	if err != nil {
 		return 0, err
 	}
-	if n.data == nil {
+	offset, committed, err := decodeOffset(n.data)
+	if err == nil && !committed {
 		return 0, failed("read", at, ErrNoNode)
 	}
-	offset, err := strconv.ParseInt(string(n.data), 10, 64)
 	return offset, unreadable(at, err)
+}
+
+// decodeOffset takes a znode without data for no offset.
+func decodeOffset(data []byte) (offset int64, committed bool, err error) {
+	if data == nil {
+		return 0, false, nil
+	}
+	offset, err = strconv.ParseInt(string(data), 10, 64)
+	return offset, true, err
 }
 
 // Offsets reads many committed offsets of a group at once; those never committed are in neither map.
 func (z *Store) Offsets(ctx context.Context, group string, tps []meta.TopicPartition) (offsets map[meta.TopicPartition]int64, broken map[meta.TopicPartition]error, err error) {
-	return collect(ctx, z.s, tps, func(ctx context.Context, tp meta.TopicPartition) (int64, error) {
-		return z.Offset(ctx, group, tp)
+	const none = -1
+	path := func(tp meta.TopicPartition) string { return OffsetPath(group, tp) }
+	offsets, broken, err = collect(ctx, z.s, tps, path, func(tp meta.TopicPartition, n znode) (int64, error) {
+		offset, committed, err := decodeOffset(n.data)
+		if !committed {
+			offset = none
+		}
+		return offset, unreadable(path(tp), err)
 	})
+	maps.DeleteFunc(offsets, func(_ meta.TopicPartition, offset int64) bool { return offset == none })
+	return offsets, broken, err
 }
 
 // SetOffsets writes committed offsets of a group, creating what is missing, and tells which failed.
 func (z *Store) SetOffsets(ctx context.Context, f Fence, group string, offsets map[meta.TopicPartition]int64) (failed map[meta.TopicPartition]error, err error) {
-	_, failed, err = attempt(ctx, z.s, sortedPartitions(offsets), func(ctx context.Context, tp meta.TopicPartition) (struct{}, error) {
-		return struct{}{}, z.s.putFenced(ctx, f, OffsetPath(group, tp), strconv.AppendInt(nil, offsets[tp], 10))
+	return z.eachOffset(ctx, sortedPartitions(offsets), func(ctx context.Context, tp meta.TopicPartition) error {
+		return z.s.putFenced(ctx, f, OffsetPath(group, tp), strconv.AppendInt(nil, offsets[tp], 10))
 	})
-	return failed, err
+}
+
+func (z *Store) eachOffset(ctx context.Context, tps []meta.TopicPartition, do func(context.Context, meta.TopicPartition) error) (map[meta.TopicPartition]error, error) {
+	out := newResults[meta.TopicPartition, struct{}](0)
+	err := z.s.pipeline(ctx, len(tps), func(ctx context.Context, i int) error {
+		return out.note(tps[i], struct{}{}, do(ctx, tps[i]))
+	})
+	return out.broken, err
 }
 
 // DeleteOffsets removes committed offsets of a group and, when nothing is left, the group's offsets znodes.
 func (z *Store) DeleteOffsets(ctx context.Context, f Fence, group string, tps []meta.TopicPartition) (failed map[meta.TopicPartition]error, err error) {
-	_, failed, err = attempt(ctx, z.s, tps, func(ctx context.Context, tp meta.TopicPartition) (struct{}, error) {
-		return struct{}{}, z.s.deleteFenced(ctx, f, OffsetPath(group, tp))
+	failed, err = z.eachOffset(ctx, tps, func(ctx context.Context, tp meta.TopicPartition) error {
+		return z.s.deleteFenced(ctx, f, OffsetPath(group, tp))
 	})
 	if err != nil {
 		return failed, err

@@ -13,18 +13,13 @@ import (
 
 // PartitionStates reads many state znodes at once. Partitions without one are in neither map; unreadable ones are in broken.
 func (z *Store) PartitionStates(ctx context.Context, tps []meta.TopicPartition) (states map[meta.TopicPartition]meta.LeaderAndISR, broken map[meta.TopicPartition]error, err error) {
-	return collect(ctx, z.s, tps, z.partitionState)
+	return collect(ctx, z.s, tps, PartitionStatePath, stateOf)
 }
 
-func (z *Store) partitionState(ctx context.Context, tp meta.TopicPartition) (meta.LeaderAndISR, error) {
-	at := PartitionStatePath(tp)
-	n, err := z.s.get(ctx, at)
-	if err != nil {
-		return meta.LeaderAndISR{}, err
-	}
+func stateOf(tp meta.TopicPartition, n znode) (meta.LeaderAndISR, error) {
 	state, err := decodePartitionState(n.data)
 	state.PartitionEpoch = meta.PartitionEpoch(n.stat.Version)
-	return state, unreadable(at, err)
+	return state, unreadable(PartitionStatePath(tp), err)
 }
 
 // PartitionIDs lists the partitions of a topic that have znodes, sorted; none when the topic has none yet.
@@ -67,27 +62,44 @@ func (z *Store) CreatePartitionStates(ctx context.Context, f Fence, states map[m
 	if err := z.ensureFolders(ctx, f, folders); err != nil {
 		return nil, nil, err
 	}
-	return attempt(ctx, z.s, tps, func(ctx context.Context, tp meta.TopicPartition) (meta.PartitionEpoch, error) {
-		return 0, z.s.createFenced(ctx, f, PartitionStatePath(tp), encodePartitionState(states[tp]))
+	return z.writeStates(ctx, f, tps, func(tp meta.TopicPartition) write {
+		return write{path: PartitionStatePath(tp), data: encodePartitionState(states[tp]), create: true}
 	})
 }
 
 // ensureFolders is one wave. What became of a folder shows when something is put into it.
 func (z *Store) ensureFolders(ctx context.Context, f Fence, folders []string) error {
-	_, _, err := attempt(ctx, z.s, folders, func(ctx context.Context, at string) (struct{}, error) {
-		return struct{}{}, z.s.createFenced(ctx, f, at, nil)
+	writes := make([]write, len(folders))
+	for i, at := range folders {
+		writes[i] = write{path: at, create: true}
+	}
+	return z.s.writeMany(ctx, f, writes, func(_ int, _ int32, err error) error {
+		if err != nil && ends(err) {
+			return err
+		}
+		return nil
 	})
-	return err
 }
 
 // UpdatePartitionStates writes new states, each on condition that the znode still has the given PartitionEpoch, and
 // returns the new ones. [ErrBadVersion] in failed means: read again, decide again. err is as in [Store.CreatePartitionStates].
 func (z *Store) UpdatePartitionStates(ctx context.Context, f Fence, states map[meta.TopicPartition]meta.LeaderAndISR) (updated map[meta.TopicPartition]meta.PartitionEpoch, failed map[meta.TopicPartition]error, err error) {
-	return attempt(ctx, z.s, sortedPartitions(states), func(ctx context.Context, tp meta.TopicPartition) (meta.PartitionEpoch, error) {
+	return z.writeStates(ctx, f, sortedPartitions(states), func(tp meta.TopicPartition) write {
 		s := states[tp]
-		version, err := z.s.setFenced(ctx, f, PartitionStatePath(tp), encodePartitionState(s), int32(s.PartitionEpoch))
-		return meta.PartitionEpoch(version), err
+		return write{path: PartitionStatePath(tp), data: encodePartitionState(s), version: int32(s.PartitionEpoch)}
 	})
+}
+
+func (z *Store) writeStates(ctx context.Context, f Fence, tps []meta.TopicPartition, one func(meta.TopicPartition) write) (map[meta.TopicPartition]meta.PartitionEpoch, map[meta.TopicPartition]error, error) {
+	writes := make([]write, len(tps))
+	for i, tp := range tps {
+		writes[i] = one(tp)
+	}
+	out := newResults[meta.TopicPartition, meta.PartitionEpoch](len(tps))
+	err := z.s.writeMany(ctx, f, writes, func(i int, version int32, err error) error {
+		return out.note(tps[i], meta.PartitionEpoch(version), err)
+	})
+	return out.values, out.broken, err
 }
 
 func sortedPartitions[V any](m map[meta.TopicPartition]V) []meta.TopicPartition {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -22,6 +23,8 @@ type Session struct {
 	conn    *zk.Conn // set once by Connect, before anybody else can see the Session
 	slots   chan struct{}
 	watches registry
+
+	singleReads atomic.Bool // the server knows no multiRead
 
 	done    chan struct{} // closed by end; anybody may wait for it
 	ctx     context.Context

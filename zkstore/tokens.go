@@ -34,7 +34,7 @@ func (z *Store) Tokens(ctx context.Context) (tokens map[string]Token, broken map
 	if err != nil {
 		return nil, nil, err
 	}
-	return collect(ctx, z.s, ids, z.Token)
+	return collect(ctx, z.s, ids, TokenPath, tokenOf)
 }
 
 // Token reads one; [ErrNoNode] when there is none.
@@ -43,6 +43,10 @@ func (z *Store) Token(ctx context.Context, id string) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
+	return tokenOf(id, n)
+}
+
+func tokenOf(id string, n znode) (Token, error) {
 	t, err := decodeToken(n.data)
 	return t, unreadable(TokenPath(id), err)
 }

@@ -31,7 +31,7 @@ func (z *Store) WatchTopicNodes() *Watch {
 
 // Topics reads many topic znodes at once. Topics without a znode are in neither map; unreadable ones are in broken.
 func (z *Store) Topics(ctx context.Context, names []string) (topics map[string]meta.TopicAssignment, broken map[string]error, err error) {
-	return collect(ctx, z.s, names, z.Topic)
+	return collect(ctx, z.s, names, TopicPath, topicOf)
 }
 
 // Topic reads one topic znode; [ErrNoNode] when the topic does not exist.
@@ -40,6 +40,10 @@ func (z *Store) Topic(ctx context.Context, name string) (meta.TopicAssignment, e
 	if err != nil {
 		return meta.TopicAssignment{}, err
 	}
+	return topicOf(name, n)
+}
+
+func topicOf(name string, n znode) (meta.TopicAssignment, error) {
 	a, err := decodeTopic(n.data)
 	a.Version = n.stat.Version
 	return a, unreadable(TopicPath(name), err)
@@ -60,7 +64,7 @@ func (z *Store) CreateTopic(ctx context.Context, name string, config map[string]
 
 // SetTopic rewrites a topic znode whatever its version: the controller under its fence, CreatePartitions [Unfenced].
 func (z *Store) SetTopic(ctx context.Context, f Fence, name string, a meta.TopicAssignment) error {
-	_, err := z.s.setFenced(ctx, f, TopicPath(name), encodeTopic(a), anyVersion)
+	_, err := z.s.setFenced(ctx, f, TopicPath(name), encodeTopic(a), anyVersion, false)
 	return err
 }
 

@@ -80,16 +80,16 @@ func (s *Session) putFenced(ctx context.Context, f Fence, at string, data []byte
 		return err
 	}
 	for {
-		_, err := s.setFenced(ctx, f, at, data, anyVersion)
+		_, err := s.setFenced(ctx, f, at, data, anyVersion, false)
 		if !errors.Is(err, ErrNoNode) {
 			return err
 		}
-		err = s.createFenced(ctx, f, at, data)
+		err = s.createFenced(ctx, f, at, data, false)
 		if errors.Is(err, ErrNoNode) {
 			if err := s.ensure(ctx, path.Dir(at)); err != nil {
 				return err
 			}
-			err = s.createFenced(ctx, f, at, data)
+			err = s.createFenced(ctx, f, at, data, false)
 		}
 		if !errors.Is(err, ErrNodeExists) {
 			return err

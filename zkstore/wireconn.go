@@ -9,6 +9,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/go-zookeeper/zk"
 )
 
 const (
@@ -23,6 +25,7 @@ const (
 //     it, before any request can be sent;
 //   - requests written one by one are sent together, and answers are read many at a time: bulk reads would
 //     otherwise cost two system calls per znode;
+//   - requests the library does not know are sent between its own and their answers taken out of what it reads;
 //   - a failed write is reported as a broken read, because the library, when giving credentials again after a
 //     reconnect, waits for ever if the write fails first.
 //
@@ -37,6 +40,7 @@ type wireConn struct {
 	greeting []byte    // the server's connection response, still to be handed to the library
 	greeted  bool
 	asked    bool // the connection request has been written
+	ahead    int  // bytes of the frame being handed to the library
 
 	out struct {
 		sync.Mutex
@@ -44,7 +48,22 @@ type wireConn struct {
 		pending []byte
 		closed  bool
 	}
+	own struct { // requests of exchange
+		sync.Mutex
+		open    bool // between the greeting and the end
+		xid     int32
+		waiting map[int32]chan<- ownReply // by xid; each of capacity 1 and sent to once
+	}
 }
+
+type ownReply struct {
+	data []byte
+	code int32 // the server's, and what err is about; 0: none
+	err  error
+}
+
+// firstOwnXID and what is below it are ours: the library counts up from 1, and the server's own few are above.
+const firstOwnXID = -1000
 
 func newWireConn(s *Session, c net.Conn, patience time.Time) *wireConn {
 	w := &wireConn{Conn: c, s: s, r: bufio.NewReaderSize(c, 64<<10), patience: patience}
@@ -73,12 +92,103 @@ func (w *wireConn) Read(p []byte) (int, error) {
 		w.greeting = w.greeting[n:]
 		return n, nil
 	}
-	if w.r.Buffered() == 0 {
-		if err := w.Conn.SetReadDeadline(w.readBy); err != nil {
+	if w.ahead == 0 {
+		if err := w.nextFrame(); err != nil {
 			return 0, err
 		}
 	}
-	return w.r.Read(p)
+	if err := w.await(1); err != nil {
+		return 0, err
+	}
+	n, err := w.r.Read(p[:min(len(p), w.ahead)])
+	w.ahead -= n
+	return n, err
+}
+
+// await prepares a read of at least n bytes.
+func (w *wireConn) await(n int) error {
+	if w.r.Buffered() >= n {
+		return nil
+	}
+	return w.Conn.SetReadDeadline(w.readBy)
+}
+
+// nextFrame goes to the next answer that is for the library. An answer is int32 length, int32 xid, int64 zxid, int32 error
+// and what was asked for.
+func (w *wireConn) nextFrame() error {
+	const head = 4 + 4
+	for {
+		if err := w.await(head); err != nil {
+			return err
+		}
+		b, err := w.r.Peek(head)
+		if err != nil {
+			return err
+		}
+		length, xid := binary.BigEndian.Uint32(b), int32(binary.BigEndian.Uint32(b[4:]))
+		if xid > firstOwnXID {
+			w.ahead = 4 + int(length)
+			return nil
+		}
+		if err := w.await(4 + int(length)); err != nil {
+			return err
+		}
+		if length > maxPacket {
+			if _, err := w.r.Discard(4 + int(length)); err != nil {
+				return err
+			}
+			w.settle(xid, ownReply{err: errTooLarge})
+			continue
+		}
+		frame, err := w.frame(maxPacket)
+		if err != nil {
+			return err
+		}
+		w.settle(xid, ownReplyOf(frame))
+	}
+}
+
+func ownReplyOf(frame []byte) ownReply {
+	const header = 4 + 4 + 8 + 4
+	if len(frame) < header {
+		return ownReply{err: errShortReply}
+	}
+	if code := int32(binary.BigEndian.Uint32(frame[header-4:])); code != 0 {
+		return ownReply{code: code, err: serverError(code)}
+	}
+	return ownReply{data: frame[header:]}
+}
+
+// exchange sends one request and waits for its answer, or for the connection to break.
+func (w *wireConn) exchange(op int32, body []byte) ([]byte, error) {
+	reply := make(chan ownReply, 1)
+	w.own.Lock()
+	if !w.own.open {
+		w.own.Unlock()
+		return nil, zk.ErrConnectionClosed
+	}
+	if w.own.xid--; w.own.xid > firstOwnXID { // wrapped round
+		w.own.xid = firstOwnXID
+	}
+	xid := w.own.xid
+	w.own.waiting[xid] = reply
+	w.own.Unlock()
+
+	frame := binary.BigEndian.AppendUint32(make([]byte, 0, 12+len(body)), uint32(8+len(body)))
+	frame = binary.BigEndian.AppendUint32(frame, uint32(xid))
+	frame = binary.BigEndian.AppendUint32(frame, uint32(op))
+	w.enqueue(append(frame, body...))
+	r := <-reply
+	return r.data, r.err
+}
+
+func (w *wireConn) settle(xid int32, r ownReply) {
+	w.own.Lock()
+	defer w.own.Unlock()
+	if c := w.own.waiting[xid]; c != nil {
+		delete(w.own.waiting, xid)
+		c <- r
+	}
 }
 
 // greet reads the connection response: int32 length, int32 protocol version, int32 timeout, int64 session id, password.
@@ -134,6 +244,13 @@ func (w *wireConn) start(timeout time.Duration) {
 		w.Close()
 		return
 	}
+	w.own.Lock()
+	w.out.Lock()
+	w.own.open = !w.out.closed // Close marks out first, then comes for own
+	w.out.Unlock()
+	w.own.xid = firstOwnXID
+	w.own.waiting = map[int32]chan<- ownReply{}
+	w.own.Unlock()
 	go func() {
 		defer w.s.running.Done()
 		w.flush(max(timeout*2/3, time.Second))
@@ -147,6 +264,11 @@ func (w *wireConn) Write(p []byte) (int, error) {
 		w.Conn.SetWriteDeadline(w.patience)
 		return w.Conn.Write(p)
 	}
+	w.enqueue(p)
+	return len(p), nil
+}
+
+func (w *wireConn) enqueue(p []byte) {
 	w.out.Lock()
 	defer w.out.Unlock()
 	for len(w.out.pending) > maxUnflushed && !w.out.closed {
@@ -156,7 +278,6 @@ func (w *wireConn) Write(p []byte) (int, error) {
 		w.out.pending = append(w.out.pending, p...)
 		w.out.changed.Broadcast()
 	}
-	return len(p), nil
 }
 
 // flush sends what Write gathered until the connection is closed, and closes it when sending fails.
@@ -183,10 +304,20 @@ func (w *wireConn) flush(timeout time.Duration) {
 	}
 }
 
+// Close may be called more than once, by the library, by flush and when the session ends.
 func (w *wireConn) Close() error {
 	w.out.Lock()
 	w.out.closed = true
 	w.out.changed.Broadcast()
 	w.out.Unlock()
-	return w.Conn.Close()
+	err := w.Conn.Close()
+
+	w.own.Lock()
+	defer w.own.Unlock()
+	w.own.open = false
+	for xid, c := range w.own.waiting {
+		delete(w.own.waiting, xid)
+		c <- ownReply{err: zk.ErrConnectionClosed}
+	}
+	return err
 }
