@@ -9,7 +9,6 @@ import (
 	"unicode"
 
 	"github.com/IBM/sarama"
-	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // Backoff between two tries of a call: Kafka's retry.backoff.ms and retry.backoff.max.ms.
@@ -32,7 +31,7 @@ func (c *Cluster) Call(ctx context.Context, name string, to Target, f func(*Node
 				return nil
 			}
 			if err == error(sarama.ErrUnsupportedVersion) {
-				return unsupported(name)
+				return Unsupported(name)
 			}
 			err = classify(err)
 			if named := new(Error); !errors.As(err, &named) {
@@ -106,8 +105,8 @@ func classify(err error) error {
 	return err
 }
 
-// unsupported says that the broker does not offer an API or call, whose name it spells as Java does: DESCRIBE_CONFIGS.
-func unsupported(name string) error {
+// Unsupported says that the broker does not offer an API or call, whose name it spells as Java does: DESCRIBE_CONFIGS.
+func Unsupported(name string) error {
 	var b strings.Builder
 	for i, r := range name {
 		if unicode.IsUpper(r) && i > 0 {
@@ -118,11 +117,16 @@ func unsupported(name string) error {
 	return &Error{Class: UnsupportedVersion, Code: int16(sarama.ErrUnsupportedVersion), Message: "The node does not support " + b.String()}
 }
 
-// retriable reports whether the same call may succeed later.
+// retriable reports whether the same call may succeed later: the broker was not reached, or it was the wrong one. Other
+// codes that may pass are the caller's business, as in Kafka's AdminClient, which reports a missing topic at once.
 func retriable(err error) bool {
 	var named *Error
 	if errors.As(err, &named) {
-		return named.Code != 0 && kerr.IsRetriable(kerr.ErrorForCode(named.Code))
+		switch sarama.KError(named.Code) {
+		case sarama.ErrNotController, sarama.ErrNotCoordinatorForConsumer, sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrOffsetsLoadInProgress:
+			return true
+		}
+		return false
 	}
 	return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }

@@ -2,10 +2,12 @@ package client
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/kraal-mq/kraal/zkstore/meta"
 )
@@ -41,7 +43,7 @@ func (c *Cluster) EachLeader(ctx context.Context, call string, partitions []meta
 			}
 			for _, tp := range led {
 				switch each := outcome[tp]; {
-				case err != nil, each != nil && retriable(each):
+				case err != nil, mayPass(each):
 					again = append(again, tp)
 				case each != nil:
 					failed[tp] = each
@@ -95,4 +97,10 @@ func (c *Cluster) leaders(ctx context.Context, call string, partitions []meta.To
 		leaders[leader] = append(leaders[leader], tp)
 	}
 	return leaders, nil
+}
+
+// mayPass reports whether a partition's error is one that a new leader, or time, may end.
+func mayPass(err error) bool {
+	named := new(Error)
+	return errors.As(err, &named) && named.Code != 0 && kerr.IsRetriable(kerr.ErrorForCode(named.Code))
 }

@@ -120,7 +120,7 @@ func (n *Node) Request(req kmsg.Request, newest int16) (kmsg.Response, error) {
 		return nil, err
 	}
 	if !ok {
-		return nil, unsupported(kmsg.NameForKey(req.Key()))
+		return nil, Unsupported(kmsg.NameForKey(req.Key()))
 	}
 	req.SetVersion(version)
 	n.correlationID++

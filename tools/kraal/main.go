@@ -13,6 +13,7 @@ import (
 
 	"github.com/kraal-mq/kraal/tools/apiversions"
 	"github.com/kraal-mq/kraal/tools/cluster"
+	"github.com/kraal-mq/kraal/tools/configs"
 	"github.com/kraal-mq/kraal/tools/dump"
 	"github.com/kraal-mq/kraal/tools/logdirs"
 	"github.com/kraal-mq/kraal/tools/offsets"
@@ -46,6 +47,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Action:                    noCommand,
 		Commands: []*cli.Command{
 			topics.Command(),
+			configs.Command(),
 			offsets.Command(),
 			records.Command(),
 			logdirs.Command(),

@@ -63,6 +63,14 @@ func Wrong(c *cli.Context, message string) error {
 	return Exit(1)
 }
 
+// Arguments returns what the command was called with.
+func Arguments(c *cli.Context) []string {
+	if lineage := c.Lineage(); len(lineage) > 1 {
+		return lineage[1].Args().Tail()
+	}
+	return c.Args().Slice()
+}
+
 // Required checks that all the named options were given.
 func Required(c *cli.Context, names ...string) error {
 	for _, name := range names {
