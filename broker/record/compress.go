@@ -87,7 +87,7 @@ func (c *compressor) reset(dst []byte, limit int, codec Codec, level int, magic 
 		c.zstd[speed].Reset(&c.out)
 		c.active = c.zstd[speed]
 	default:
-		return fmt.Errorf("%w: %s", ErrUnsupportedCompression, codec)
+		return fmt.Errorf("%w: %s", ErrUnknownCodec, codec)
 	}
 	return nil
 }

@@ -91,7 +91,7 @@ func (d *Decompressor) open(codec Codec, magic int8, payload []byte) (stream, er
 		err = d.zstd.reset(payload, &d.in)
 		s.src = &d.zstd
 	default:
-		return stream{}, fmt.Errorf("%w: %s", ErrUnsupportedCompression, codec)
+		return stream{}, fmt.Errorf("%w: %s", ErrUnknownCodec, codec)
 	}
 	if err != nil {
 		return stream{}, decompressError(codec, err)

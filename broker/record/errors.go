@@ -6,7 +6,7 @@ import (
 )
 
 // What can be wrong with records, beside ErrTruncated and ErrCorrupt. Errors
-// of this package wrap exactly one of these.
+// of this package wrap one of these.
 var (
 	// ErrInvalidRecord means that the bytes arrived as they were sent, but
 	// break a rule of the format or of the topic.
@@ -16,9 +16,12 @@ var (
 	// ErrMessageTooLarge means a batch above max.message.bytes, or one that
 	// decompresses to more than anybody should have to hold.
 	ErrMessageTooLarge = errors.New("record: message too large")
-	// ErrUnsupportedCompression means a codec that is unknown, or that the
-	// protocol or message format in question does not have.
+	// ErrUnsupportedCompression means a codec that the protocol or message
+	// format in question does not have.
 	ErrUnsupportedCompression = errors.New("record: unsupported compression type")
+	// ErrUnknownCodec is the ErrUnsupportedCompression of codec numbers that
+	// nobody has given a meaning; Kafka answers them differently.
+	ErrUnknownCodec = fmt.Errorf("%w: unknown codec", ErrUnsupportedCompression)
 )
 
 // RecordError says what is wrong with one record of a batch (KIP-467).

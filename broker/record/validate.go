@@ -110,7 +110,7 @@ func Validate(buf []byte, o ValidateOptions) (Validated, error) {
 		return Validated{}, fmt.Errorf("%w: zstd needs inter.broker.protocol.version 2.1", ErrUnsupportedCompression)
 	}
 	if v.Codec < None || v.Codec > Zstd {
-		return Validated{}, fmt.Errorf("%w: %s", ErrUnsupportedCompression, v.Codec)
+		return Validated{}, fmt.Errorf("%w: %s", ErrUnknownCodec, v.Codec)
 	}
 	if v.Batches > 1 && (first.Magic() >= Magic2 || v.Codec != None) {
 		return Validated{}, invalidf("%d batches where one is allowed", v.Batches)

@@ -144,7 +144,7 @@ func TestValidateRefuses(t *testing.T) {
 		{"zstd below Produce 7", zs, func(o *ValidateOptions) { o.RefuseZstdSource = true }, ErrUnsupportedCompression, nil},
 		{"zstd below IBP 2.1", zs, func(o *ValidateOptions) { o.RefuseZstdTarget = true }, ErrUnsupportedCompression, nil},
 		{"zstd topic below IBP 2.1", plain, func(o *ValidateOptions) { o.RefuseZstdTarget, o.TargetCodec = true, Zstd }, ErrUnsupportedCompression, nil},
-		{"codec 5", edit(gz, put16(posAttributes, 5)), none, ErrUnsupportedCompression, nil},
+		{"codec 5", edit(gz, put16(posAttributes, 5)), none, ErrUnknownCodec, nil},
 		{"nothing for Produce 3", nil, single, ErrInvalidRecord, nil},
 		{"half a batch for Produce 3", plain[:70], single, ErrInvalidRecord, nil},
 		{"two batches for Produce 3", join(plain, plain), single, ErrInvalidRecord, nil},
