@@ -24,7 +24,8 @@ import (
 //  4. When all replicas are DeletionSuccessful the znodes go: tree, config, marker.
 //
 // Deletion wins over reassignment: Kafka waits for a running reassignment to finish, which a dead target broker can put off
-// for ever. Here the reassignment is forgotten, and every replica, those being added and removed included, is deleted.
+// for ever. Here the reassignment is forgotten, and every replica, those being added and removed included, is deleted;
+// only one that was to be added on a broker that is gone is given up (see abandon).
 
 // handle finds out which topics are marked.
 func (e *deletionsChanged) handle(t *term) error {
@@ -54,8 +55,10 @@ func (t *term) learnDeletions() error {
 	}
 	for _, of := range queued {
 		for _, p := range of.partitions {
-			if slices.ContainsFunc(p.assignment.Replicas, func(id meta.BrokerID) bool { return !t.state.online(p, id) }) {
-				of.ineligible = true
+			for _, r := range replicasOf([]*partition{p}, nil) {
+				if !t.abandon(r) && !t.state.online(p, r.broker) {
+					of.ineligible = true
+				}
 			}
 		}
 	}
@@ -225,6 +228,7 @@ func (t *term) startDeletions(topics []*topic) error {
 	var dead, live []partitionReplica
 	for _, r := range replicasOf(all, nil) {
 		switch {
+		case t.abandon(r):
 		case !t.state.online(r.partition, r.broker):
 			if r.replicaState(r.broker).may(replicaDeletionIneligible) { // not so while it is shutting down
 				dead = append(dead, r)
@@ -248,17 +252,34 @@ func (t *term) startDeletions(topics []*topic) error {
 
 // deletionFailed remembers replicas that cannot be deleted now, and their topics with them.
 func (t *term) deletionFailed(rs []partitionReplica) error {
-	rs = slices.DeleteFunc(slices.Clone(rs), func(r partitionReplica) bool { return !r.topic.queued })
+	var failed []partitionReplica
+	for _, r := range rs {
+		if r.topic.queued && !t.abandon(r) {
+			failed = append(failed, r)
+			r.topic.ineligible = true
+		}
+	}
 	if len(rs) == 0 {
 		return nil
 	}
-	for _, r := range rs {
-		r.topic.ineligible = true
-	}
-	if err := t.moveReplicas(rs, replicaDeletionIneligible); err != nil {
+	if err := t.moveReplicas(failed, replicaDeletionIneligible); err != nil {
 		return err
 	}
 	return t.resumeDeletions()
+}
+
+// abandon forgets a replica of a topic being deleted that a reassignment was only about to add, if its broker is gone. It
+// may never come: the target of a move need not even exist. What it has copied already, if anything, stays on its disk.
+func (t *term) abandon(r partitionReplica) bool {
+	if !slices.Contains(r.assignment.Adding, r.broker) || t.state.brokers[r.broker] != nil {
+		return false
+	}
+	t.log.Warn("deletion leaves a replica behind that was being added", zap.String("topic", r.topic.name), zap.Int32("partition", r.id), zap.Int32("broker", int32(r.broker)))
+	gone := []meta.BrokerID{r.broker}
+	r.assignment.Replicas = without(r.assignment.Replicas, gone)
+	r.assignment.Adding = without(r.assignment.Adding, gone)
+	r.setReplicaState(r.broker, replicaNonExistent)
+	return true
 }
 
 // retryDeletionAfter is the pause before a live broker that failed to delete a replica is asked again.
@@ -303,7 +324,7 @@ func (t *term) finishDeletions(topics []*topic) error {
 	if len(topics) == 0 {
 		return nil
 	}
-	errs := each(topics, func(of *topic) error { return t.store.DeleteTopic(t.ctx, t.fence, of.name) })
+	errs := each(t.l.atOnce, topics, func(of *topic) error { return t.store.DeleteTopic(t.ctx, t.fence, of.name) })
 	for i, of := range topics {
 		if err := errs[i]; err != nil && !errors.Is(err, zkstore.ErrNoNode) {
 			if t.fatal(err) {

@@ -30,14 +30,18 @@ type loop struct {
 	follow     func(t *term)
 	start      func(t *term, ctx context.Context, o *outbox)
 
+	// atOnce bounds how many znodes are rewritten at the same time where the store takes one at a time.
+	atOnce int
+
 	counted  time.Time // when the gauges were counted last
 	counting bool      // whether counting them again is queued for later
 }
 
 func newLoop(c *Controller) *loop {
 	l := &loop{
-		c:   c,
-		log: c.log,
+		c:      c,
+		atOnce: 64,
+		log:    c.log,
 		after: func(d time.Duration, e event) func() {
 			timer := time.AfterFunc(d, func() { c.queue.put(e) })
 			return func() { timer.Stop() }

@@ -259,6 +259,9 @@ func (t *term) reassign(moves map[*partition]meta.Assignment) (failed map[*parti
 			fresh = append(fresh, p)
 		}
 	}
+	if err := t.moveReplicas(replicasOf(fresh, func(p *partition, id meta.BrokerID) bool { return p.replicaState(id).may(replicaNew) }), replicaNew); err != nil {
+		return failed, err
+	}
 	if _, err := t.bringOnline(fresh, electOffline, false); err != nil {
 		return failed, err
 	}
@@ -331,16 +334,10 @@ func (t *term) beginMoves(ps []*partition) error {
 	if err := t.bumpAndTell(ps); err != nil {
 		return err
 	}
-	var adding []partitionReplica
-	for _, p := range ps {
-		for _, id := range p.assignment.Adding {
-			// A repetition, after a broker came back, finds them New or Online.
-			if p.replicaState(id).may(replicaNew) {
-				adding = append(adding, partitionReplica{p, id})
-			}
-		}
-	}
-	return t.moveReplicas(adding, replicaNew)
+	// A repetition, after a broker came back, finds them New or Online.
+	return t.moveReplicas(replicasOf(ps, func(p *partition, id meta.BrokerID) bool {
+		return slices.Contains(p.assignment.Adding, id) && p.replicaState(id).may(replicaNew)
+	}), replicaNew)
 }
 
 // bumpAndTell raises the leader epoch, so that replicas take notice, and tells origin and new replicas of the assignment.
@@ -375,20 +372,14 @@ func (t *term) endMoves(ps []*partition) error {
 	if len(ps) == 0 {
 		return nil
 	}
-	var added, removed []partitionReplica
-	for _, p := range ps {
-		for _, id := range p.assignment.Adding {
-			added = append(added, partitionReplica{p, id})
-		}
-		for _, id := range p.assignment.Removing {
-			removed = append(removed, partitionReplica{p, id})
-		}
-	}
+	added := replicasOf(ps, func(p *partition, id meta.BrokerID) bool { return slices.Contains(p.assignment.Adding, id) })
 	if err := t.moveReplicas(added, replicaOnline); err != nil {
 		return err
 	}
+	before := make(map[*partition]meta.Assignment, len(ps))
 	var stay, move []*partition
 	for _, p := range ps {
+		before[p] = p.assignment
 		p.assignment = meta.Assignment{Replicas: p.assignment.Target()}
 		if p.known && slices.Contains(p.assignment.Replicas, p.info.Leader) && t.state.online(p, p.info.Leader) {
 			stay = append(stay, p)
@@ -399,13 +390,32 @@ func (t *term) endMoves(ps []*partition) error {
 	if err := t.bumpAndTell(stay); err != nil {
 		return err
 	}
-	if _, err := t.bringOnline(move, electForReassign, false); err != nil {
+	outcome, err := t.bringOnline(move, electForReassign, false)
+	if err != nil {
 		return err
+	}
+	// A leader that nobody replaced must not be taken away: such a move goes on as if its target were not in sync.
+	ps = slices.DeleteFunc(slices.Clone(ps), func(p *partition) bool {
+		if outcome[p] != nil && before[p].Reassigning() {
+			p.assignment = before[p]
+			return true
+		}
+		return false
+	})
+	var removed []partitionReplica
+	for _, p := range ps {
+		for _, id := range before[p].Removing {
+			removed = append(removed, partitionReplica{p, id})
+		}
 	}
 	if err := t.discard(removed); err != nil {
 		return err
 	}
+	return t.writeEnd(ps)
+}
 
+// writeEnd makes the end of moves known, to ZooKeeper last of all: until then another controller would end them again.
+func (t *term) writeEnd(ps []*partition) error {
 	var topics []*topic
 	for _, p := range ps {
 		if n := len(topics); n == 0 || topics[n-1] != p.topic {

@@ -178,15 +178,14 @@ func (t *term) startPartitions() error {
 	return err
 }
 
-// atOnce bounds how many znodes are rewritten at the same time where zkstore takes one at a time.
-const atOnce = 64
-
-// each calls do for every item, many at a time, since each call is a round trip to ZooKeeper. It waits for all of them
-// and returns the errors by index.
-func each[T any](items []T, do func(T) error) []error {
+// each calls do for every item, up to atOnce at a time, since each call is a round trip to ZooKeeper. It waits for all of
+// them and returns the errors by index.
+func each[T any](atOnce int, items []T, do func(T) error) []error {
 	errs := make([]error, len(items))
-	if len(items) == 1 {
-		errs[0] = do(items[0])
+	if len(items) == 1 || atOnce == 1 {
+		for i, item := range items {
+			errs[i] = do(item)
+		}
 		return errs
 	}
 	var running sync.WaitGroup

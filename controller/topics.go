@@ -36,7 +36,7 @@ func (t *term) readTopics(names []string) (map[string]meta.TopicAssignment, erro
 			nameless = append(nameless, name)
 		}
 	}
-	for i, err := range each(nameless, func(name string) error { return t.store.SetTopic(t.ctx, t.fence, name, topics[name]) }) {
+	for i, err := range each(t.l.atOnce, nameless, func(name string) error { return t.store.SetTopic(t.ctx, t.fence, name, topics[name]) }) {
 		if err == nil {
 			continue
 		}
@@ -196,5 +196,5 @@ func (t *term) writeAssignments(topics []*topic) []error {
 		}
 		assignments[of] = a
 	}
-	return each(topics, func(of *topic) error { return t.store.SetTopic(t.ctx, t.fence, of.name, assignments[of]) })
+	return each(t.l.atOnce, topics, func(of *topic) error { return t.store.SetTopic(t.ctx, t.fence, of.name, assignments[of]) })
 }

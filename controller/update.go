@@ -83,24 +83,22 @@ func (t *term) current(ps []*partition, again bool, current map[*partition]meta.
 	for _, p := range ps {
 		if again || !p.known {
 			unread = append(unread, p.tp())
-		} else {
-			current[p] = p.info
 		}
 	}
-	if len(unread) == 0 {
-		return ps, nil
-	}
-	states, broken, err := t.store.PartitionStates(t.ctx, unread)
-	if err != nil {
-		return nil, fmt.Errorf("read partition states: %w", err)
+	var states map[meta.TopicPartition]meta.LeaderAndISR
+	var broken map[meta.TopicPartition]error
+	if len(unread) > 0 {
+		var err error
+		if states, broken, err = t.store.PartitionStates(t.ctx, unread); err != nil {
+			return nil, fmt.Errorf("read partition states: %w", err)
+		}
 	}
 	readable := ps[:0:0]
 	for _, p := range ps {
-		if !again && p.known {
-			readable = append(readable, p)
-			continue
+		state, ok := p.info, p.known
+		if again || !p.known {
+			state, ok = states[p.tp()]
 		}
-		state, ok := states[p.tp()]
 		switch {
 		case !ok && broken[p.tp()] != nil:
 			failed[p] = broken[p.tp()]
