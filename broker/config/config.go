@@ -34,6 +34,8 @@ type Config struct {
 	Auth       Auth
 	Tokens     Tokens
 	Metrics    Metrics
+	HTTP       HTTP
+	Logging    Logging
 
 	// Defaults is the configuration of a topic without overrides.
 	Defaults TopicConfig
@@ -276,6 +278,18 @@ type Metrics struct {
 	NumSamples     int32         `key:"metrics.num.samples"`
 	SampleWindow   time.Duration `key:"metrics.sample.window.ms"`
 	RecordingLevel string        `key:"metrics.recording.level"`
+}
+
+// HTTP is where metrics and health are served.
+type HTTP struct {
+	Listen string `key:"kraal.http.listen"` // host:port; empty: nowhere
+	Pprof  bool   `key:"kraal.http.pprof"`
+}
+
+// Logging is how the broker's log is written.
+type Logging struct {
+	Format string `key:"kraal.log.format"` // console or json
+	Level  string `key:"kraal.log.level"`
 }
 
 // SSL is TLS on one listener.

@@ -100,7 +100,7 @@ func newTable(groups ...[]Key) *table {
 // The three tables: what the file may hold, what a topic may override, and what only /config/brokers may hold besides.
 var (
 	brokerTable = sync.OnceValue(func() *table {
-		return newTable(keysZooKeeper(), keysNetwork(), keysLog(), keysReplication(), keysCoordination(), keysTLS(), keysSASL(), keysUnused())
+		return newTable(keysZooKeeper(), keysNetwork(), keysLog(), keysReplication(), keysCoordination(), keysTLS(), keysSASL(), keysUnused(), keysKraal())
 	})
 	topicTable   = sync.OnceValue(func() *table { return newTable(keysTopic()) })
 	dynamicTable = sync.OnceValue(func() *table { return newTable(keysDynamic()) })

@@ -1,0 +1,16 @@
+package config
+
+// keysKraal: what Kafka has no key for. They are described only where they are set, so that tools which compare brokers of a
+// mixed fleet see the same keys on both kinds.
+func keysKraal() []Key {
+	return []Key{
+		{Name: "kraal.http.listen", Type: String, Default: "", Status: Core, Importance: Medium, Internal: true,
+			Doc: "host:port to serve /metrics and /healthz on. Empty: no HTTP."},
+		{Name: "kraal.http.pprof", Type: Boolean, Default: false, Status: Core, Importance: Low, Internal: true,
+			Doc: "Serve Go's profiles below /debug/pprof/ as well. Whoever reaches the port can then read memory contents and load the broker."},
+		{Name: "kraal.log.format", Type: String, Default: "console", valid: oneOf("console", "json"), Status: Core, Importance: Low, Internal: true,
+			Doc: "Log lines for people (console) or for machines (json)."},
+		{Name: "kraal.log.level", Type: String, Default: "INFO", valid: oneOf("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "OFF"), Status: Core, Importance: Low, Internal: true,
+			Doc: "Level of the root logger at start. Levels can be changed while the broker runs, as broker loggers."},
+	}
+}
