@@ -37,6 +37,7 @@ func resolveProviders(props map[string]string) (map[string]string, []Problem) {
 			err = fmt.Errorf("Could not load config provider class: only those for files, directories and environment variables are built in")
 		}
 		if err != nil {
+			delete(providers, name)
 			problems = append(problems, Problem{Key: key, Value: props[key], Reason: err.Error()})
 		}
 	}
