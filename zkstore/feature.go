@@ -2,6 +2,7 @@ package zkstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,7 +32,21 @@ func (z *Store) Feature(ctx context.Context) (Feature, error) {
 
 // SetFeature writes /feature, creating it if need be, and returns its new epoch.
 func (z *Store) SetFeature(ctx context.Context, f Feature) (epoch int32, err error) {
-	return z.s.put(ctx, featurePath, encodeFeature(f))
+	data := encodeFeature(f)
+	for {
+		exists, err := z.s.exists(ctx, featurePath)
+		if err != nil {
+			return 0, err
+		}
+		if exists {
+			epoch, err = z.s.set(ctx, featurePath, data, anyVersion)
+		} else {
+			epoch, err = 0, z.s.create(ctx, featurePath, data)
+		}
+		if !errors.Is(err, ErrNoNode) && !errors.Is(err, ErrNodeExists) { // somebody else was faster
+			return epoch, err
+		}
+	}
 }
 
 // WatchFeature tells of changes of /feature; [Store.Feature] re-arms it.

@@ -64,3 +64,5 @@ func must(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+func timeOf(ms int64) time.Time { return time.UnixMilli(ms) }

@@ -116,12 +116,12 @@ func encodePartitionState(s meta.LeaderAndISR) []byte {
 	b = appendInt(b, s.ControllerEpoch)
 	b = append(b, `,"leader":`...)
 	b = appendInt(b, s.Leader)
+	b = append(b, `,"version":`...)
+	b = appendInt(b, partitionStateVersion)
 	if s.RecoveryState != meta.Recovered {
 		b = append(b, `,"leader_recovery_state":`...)
 		b = appendInt(b, int(s.RecoveryState))
 	}
-	b = append(b, `,"version":`...)
-	b = appendInt(b, partitionStateVersion)
 	b = append(b, `,"leader_epoch":`...)
 	b = appendInt(b, s.LeaderEpoch)
 	b = append(b, `,"isr":`...)

@@ -56,6 +56,14 @@ func (z *Store) TopicExists(ctx context.Context, name string) (bool, error) {
 
 // CreateTopic writes the topic's config, then the topic: from then on it exists. [ErrNodeExists] when it already did.
 func (z *Store) CreateTopic(ctx context.Context, name string, config map[string]string, a meta.TopicAssignment) error {
+	// Asked first, because the config comes first and would replace that of a topic that is there.
+	exists, err := z.TopicExists(ctx, name)
+	if err != nil {
+		return err
+	}
+	if exists {
+		return failed("create", TopicPath(name), ErrNodeExists)
+	}
 	if err := z.writeConfig(ctx, meta.Entity{Type: meta.TopicEntity, Name: name}, config); err != nil {
 		return err
 	}

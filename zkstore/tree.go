@@ -14,8 +14,8 @@ func (s *Session) absolute(path string) string { return s.chroot + path }
 
 func (s *Session) relative(path string) string { return strings.TrimPrefix(path, s.chroot) }
 
-// createChroot makes every component of the chroot. Kafka's tools leave that to brokers, and so do ours by naming an
-// existing one.
+// createChroot makes what is missing of the chroot. Kafka's tools leave that to brokers, and so do ours by naming an
+// existing one. The whole is tried first: we may not be allowed to create its parents, nor need to.
 func (s *Session) createChroot(ctx context.Context) error {
 	if s.chroot == "" {
 		return nil
@@ -27,17 +27,24 @@ func (s *Session) createChroot(ctx context.Context) error {
 	if found || err != nil {
 		return err
 	}
-	at := ""
-	for name := range strings.SplitSeq(s.chroot[1:], "/") {
-		at += "/" + name
+	return s.createRoot(ctx, s.chroot)
+}
+
+func (s *Session) createRoot(ctx context.Context, at string) error {
+	for {
 		_, _, err := again(ctx, s, func() (string, error) {
 			return s.conn.Create(at, nil, zk.FlagPersistent, s.acl(at))
 		})
-		if err != nil && err != ErrNodeExists {
+		switch {
+		case err == nil, err == ErrNodeExists:
+			return nil
+		case err != ErrNoNode:
 			return failed("create chroot", at, err)
 		}
+		if err := s.createRoot(ctx, path.Dir(at)); err != nil {
+			return err
+		}
 	}
-	return nil
 }
 
 // createDeep creates a znode and whatever is missing above it, as structure without data. Parents that exist are fine,
