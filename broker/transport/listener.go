@@ -4,9 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
-	"time"
-
-	"github.com/kraal-mq/kraal/broker/wire"
 )
 
 // Listener describes one entry of listeners.
@@ -46,31 +43,3 @@ var Anonymous = Principal{Type: "User", Name: "ANONYMOUS"}
 
 // String returns "User:name".
 func (p Principal) String() string { return p.Type + ":" + p.Name }
-
-// Authenticator logs one connection in, and in again (KIP-368). It is called by that connection's serve goroutine only.
-type Authenticator interface {
-	// Step takes one frame from the peer: a Kafka request, or bare SASL bytes after a SaslHandshake of version 0.
-	// The frame must not be kept. An error closes the connection without an answer.
-	Step(ctx context.Context, frame []byte) (AuthStep, error)
-
-	// Claims reports whether a request on a logged-in connection is the beginning of a new login.
-	Claims(h wire.Header) bool
-
-	// Expired reports whether the login has run out, so that any request not claimed closes the connection.
-	Expired(now time.Time) bool
-}
-
-// AuthStep is what follows from a frame.
-type AuthStep struct {
-	// Answer is the frame to send, without size prefix. Nil: none.
-	Answer []byte
-
-	// Delay is how long answer and, with Failed, the close are put off (connection.failed.authentication.delay.ms).
-	Delay time.Duration
-
-	Failed bool // close after the answer
-
-	// Done means that the connection now belongs to Principal and its requests go to the handler.
-	Done      bool
-	Principal Principal
-}

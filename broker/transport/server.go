@@ -2,12 +2,19 @@ package transport
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+
+	"github.com/kraal-mq/kraal/broker/wire"
 )
 
 // Options are what a server is made with.
@@ -34,49 +41,277 @@ type Options struct {
 	Metrics prometheus.Registerer
 }
 
-// Limits are the caps on connections. All may change while the server runs. Zero means no limit, but for an override,
-// where it means none allowed.
-type Limits struct {
-	MaxConnections         int            // max.connections
-	MaxListenerConnections map[string]int // listener.name.<l>.max.connections, by listener name
-
-	// MaxPerIP is max.connections.per.ip. Zero is no limit here: Kafka's 0 (only those with an override) is NoneByDefault.
-	MaxPerIP      int
-	NoneByDefault bool
-	MaxPerIPOver  map[netip.Addr]int // max.connections.per.ip.overrides, hosts resolved
-}
-
-// RateLimiter is the connection creation rate (max.connection.creation.rate and the ip quota connection_creation_rate).
-type RateLimiter interface {
-	// Listener records a connection on a listener and returns for how long accepting has to pause before it.
-	Listener(listener string, now time.Time) time.Duration
-
-	// IP records a connection of an address. If it returns more than zero the connection is kept unread for that long
-	// and closed; it must then not count against the listener either.
-	IP(listener string, ip netip.Addr, now time.Time) time.Duration
+func (o *Options) setDefaults() {
+	if o.RequestMaxBytes <= 0 {
+		o.RequestMaxBytes = 100 << 20
+	}
+	if o.UnauthenticatedMax <= 0 {
+		o.UnauthenticatedMax = 512 << 10
+	}
+	if o.MaxInFlight <= 0 {
+		o.MaxInFlight = 5
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
 }
 
 // Server takes in the connections of all listeners.
 type Server struct {
-	o Options
+	o         Options
+	listeners []*listener
+	metrics   *metrics
+	watch     *watcher // nil where closed peers cannot be watched
+
+	pieces sync.Pool // *wire.Pieces, for answers while they are written
+
+	nextID   atomic.Uint64
+	stopping chan struct{} // closed by stop: accepting ends, and so do pauses
+	cut      chan struct{} // closed by cutAll: Run ends the ctx of all connections
+
+	mu struct {
+		sync.Mutex
+		changed  sync.Cond // broadcast when a connection went, limits changed, or the server stops
+		conns    map[uint64]*Conn
+		counts   counts
+		limits   Limits
+		stopped  bool // stopping is closed
+		severed  bool // cut is closed
+		running  bool
+		finished bool // Run has returned, or never will start anything
+	}
 }
 
 // New returns a server that does nothing yet.
-func New(o Options) *Server { return &Server{o: o} }
+func New(o Options) *Server {
+	o.setDefaults()
+	s := &Server{
+		o:        o,
+		metrics:  newMetrics(o.Metrics, o.Listeners),
+		stopping: make(chan struct{}),
+		cut:      make(chan struct{}),
+	}
+	s.pieces.New = func() any { return new(wire.Pieces) }
+	s.mu.changed.L = &s.mu
+	s.mu.conns = map[uint64]*Conn{}
+	s.mu.counts = counts{listener: map[string]int{}, ip: map[netip.Addr]int{}}
+	s.mu.limits = o.Limits
+	return s
+}
 
 // Listen binds all listeners, so that their ports are known. Connections are taken up by Run.
-func (s *Server) Listen(ctx context.Context) error { return nil }
+func (s *Server) Listen(ctx context.Context) error {
+	for _, spec := range s.o.Listeners {
+		l, err := bind(ctx, s, spec)
+		if err != nil {
+			for _, bound := range s.listeners {
+				bound.socket.Close()
+			}
+			s.listeners = nil
+			return err
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	return nil
+}
 
 // Addr returns the bound address of a listener, nil before Listen.
-func (s *Server) Addr(listener string) net.Addr { return nil }
+func (s *Server) Addr(listenerName string) net.Addr {
+	i := slices.IndexFunc(s.listeners, func(l *listener) bool { return l.spec.Name == listenerName })
+	if i < 0 {
+		return nil
+	}
+	return s.listeners[i].socket.Addr()
+}
 
 // Run accepts and serves until ctx ends or Shutdown is called, and returns when everything it started has ended. When ctx
 // ends, connections are cut at once: call Shutdown before for a graceful stop.
-func (s *Server) Run(ctx context.Context) error { return nil }
+func (s *Server) Run(ctx context.Context) error {
+	defer s.finish()
+	if len(s.listeners) == 0 {
+		return errors.New("serve: no listener is bound")
+	}
+	if !s.start() {
+		return nil
+	}
+	watch, err := newWatcher(s.peerGone)
+	if err != nil {
+		return fmt.Errorf("serve: watch for closed peers: %w", err)
+	}
+	s.watch = watch
+
+	connCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var background, conns sync.WaitGroup
+	background.Go(s.watch.run)
+	background.Go(s.sweep)
+	background.Go(func() {
+		select {
+		case <-ctx.Done():
+			s.stop()
+			s.cutAll()
+		case <-s.cut:
+		case <-s.stopping:
+			select {
+			case <-ctx.Done():
+				s.cutAll()
+			case <-s.cut:
+			}
+		}
+		cancel()
+	})
+	var accepting sync.WaitGroup
+	for _, l := range s.listeners {
+		accepting.Go(func() { l.accept(connCtx, &conns) })
+	}
+	accepting.Wait()
+	conns.Wait()
+	s.cutAll() // nothing is left to be cut: it ends the goroutines in the background
+	s.watch.close()
+	background.Wait()
+	return nil
+}
+
+func (s *Server) start() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.stopped {
+		return false
+	}
+	s.mu.running = true
+	return true
+}
+
+func (s *Server) finish() {
+	s.stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.running = false
+	s.mu.finished = true
+	s.mu.changed.Broadcast()
+}
 
 // Shutdown stops accepting, lets the requests in progress be answered, and closes every connection as it becomes
-// quiet; when ctx ends those left are cut. Run returns afterwards.
-func (s *Server) Shutdown(ctx context.Context) error { return nil }
+// quiet; when ctx ends those left are cut. It returns when Run has, with the ctx's error if something was cut.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stop()
+	defer context.AfterFunc(ctx, func() { s.cutAll() })()
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.mu.conns {
+		c.drain()
+	}
+	for s.mu.running {
+		s.mu.changed.Wait()
+	}
+	if s.mu.severed && ctx.Err() != nil {
+		return fmt.Errorf("stop serving: %w", ctx.Err())
+	}
+	return nil
+}
+
+// stop ends accepting.
+func (s *Server) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.stopped {
+		return
+	}
+	s.mu.stopped = true
+	close(s.stopping)
+	for _, l := range s.listeners {
+		l.socket.Close()
+	}
+	s.mu.changed.Broadcast()
+}
+
+// cutAll closes all connections at once.
+func (s *Server) cutAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.mu.severed {
+		s.mu.severed = true
+		close(s.cut)
+	}
+	for _, c := range s.mu.conns {
+		c.abort()
+	}
+}
 
 // SetLimits replaces the limits. Connections that exceed the new ones stay, but nobody new gets in.
-func (s *Server) SetLimits(l Limits) {}
+func (s *Server) SetLimits(l Limits) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.limits = l
+	s.mu.changed.Broadcast()
+}
+
+// Connections returns how many connections there are.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.mu.conns)
+}
+
+// add makes a connection known; false if the server is stopping.
+func (s *Server) add(c *Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.stopped {
+		return false
+	}
+	s.mu.conns[c.id] = c
+	return true
+}
+
+func (s *Server) remove(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.mu.conns, c.id)
+}
+
+// peerGone is told by the watcher.
+func (s *Server) peerGone(id uint64) {
+	s.mu.Lock()
+	c := s.mu.conns[id]
+	s.mu.Unlock()
+	if c != nil {
+		c.cancel()
+	}
+}
+
+// sweep closes connections on which nothing has moved for MaxIdle, unless a handler is at work for them. It ends with
+// the server.
+func (s *Server) sweep() {
+	if s.o.MaxIdle <= 0 {
+		return
+	}
+	ticker := time.NewTicker(min(max(s.o.MaxIdle/20, 10*time.Millisecond), 30*time.Second))
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.cut:
+			return
+		case now := <-ticker.C:
+			for _, c := range s.idle(now.Add(-s.o.MaxIdle)) {
+				c.srv.o.Logger.Debug("closing an idle connection", c.fields()...)
+				c.listener.metrics.closedIdle.Inc()
+				c.abort()
+			}
+		}
+	}
+}
+
+// idle returns the connections without traffic since a time.
+func (s *Server) idle(since time.Time) []*Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var idle []*Conn
+	for _, c := range s.mu.conns {
+		if c.busy.Load() == 0 && c.lastActive.Load() < since.UnixNano() {
+			idle = append(idle, c)
+		}
+	}
+	return idle
+}

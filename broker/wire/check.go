@@ -21,7 +21,7 @@ const (
 // has to be answered.
 func requestFlexible(key, version int16) (flexible, known bool) {
 	m := schemaOf(key)
-	if m == nil || version < 0 || version > m.highest && key != apiVersionsKey {
+	if m == nil || (version < 0 || version > m.highest) && key != apiVersionsKey {
 		return false, false
 	}
 	return m.isFlexible(version), true
