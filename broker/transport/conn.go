@@ -41,9 +41,10 @@ type Conn struct {
 	software  atomic.Pointer[[2]string]
 	muteUntil atomic.Int64 // Unix nanoseconds: nothing is served before
 
-	// Only serve touches these.
-	stream    net.Conn        // tcp, or TLS on top of it
-	rawWrite  syscall.RawConn // of tcp, once a file was sent
+	raw *rawSender // made when first used; belongs to whoever may write
+
+	// Only serve changes these.
+	stream    net.Conn // tcp, or TLS on top of it
 	tls       *tls.ConnectionState
 	frames    *wire.FrameReader
 	auth      Authenticator

@@ -9,6 +9,39 @@ import (
 // maxSendfile is what sendfile(2) transfers at most in one call.
 const maxSendfile = 0x7ffff000
 
+// A rawSender writes to a connection's socket by system calls of its own, waiting for room through the runtime. It is
+// made once per connection, with its callbacks, so that sending allocates nothing.
+type rawSender struct {
+	c      *Conn
+	socket syscall.RawConn
+
+	// What is being sent: bytes, or left bytes of file from offset on.
+	bytes  []byte
+	file   syscall.RawConn
+	offset int64
+	left   int
+
+	fd   int   // the socket's, while a callback runs
+	done bool  // all was sent, or err is set
+	err  error // of the system call
+
+	sendmsg, sendfile func(fd uintptr) (done bool)
+	fromFile          func(fd uintptr)
+}
+
+func (c *Conn) rawSender() (*rawSender, error) {
+	if c.raw == nil {
+		socket, err := c.tcp.SyscallConn()
+		if err != nil {
+			return nil, err
+		}
+		s := &rawSender{c: c, socket: socket}
+		s.sendmsg, s.sendfile, s.fromFile = s.doSendmsg, s.doSendfile, s.doFromFile
+		c.raw = s
+	}
+	return c.raw, nil
+}
+
 // sendBytes writes b. If more follows at once the kernel is told, so that it does not send a short packet in between.
 func (c *Conn) sendBytes(b []byte, more bool) error {
 	if len(b) == 0 {
@@ -18,94 +51,87 @@ func (c *Conn) sendBytes(b []byte, more bool) error {
 		_, err := c.stream.Write(b)
 		return err
 	}
-	raw, err := c.rawConn()
+	s, err := c.rawSender()
 	if err != nil {
 		return err
 	}
-	var sendErr error
-	err = raw.Write(func(fd uintptr) (done bool) {
-		for len(b) > 0 {
-			var n int
-			n, sendErr = syscall.SendmsgN(int(fd), b, nil, nil, syscall.MSG_MORE|syscall.MSG_NOSIGNAL)
-			switch sendErr {
-			case nil:
-				b = b[n:]
-				c.lastActive.Store(time.Now().UnixNano())
-			case syscall.EAGAIN:
-				sendErr = nil
-				return false
-			case syscall.EINTR:
-			default:
-				return true
-			}
-		}
-		return true
-	})
+	s.bytes, s.err = b, nil
+	err = s.socket.Write(s.sendmsg)
+	s.bytes = nil
 	if err == nil {
-		err = sendErr
+		err = s.err
 	}
 	return err
+}
+
+func (s *rawSender) doSendmsg(fd uintptr) (done bool) {
+	for len(s.bytes) > 0 {
+		n, err := syscall.SendmsgN(int(fd), s.bytes, nil, nil, syscall.MSG_MORE|syscall.MSG_NOSIGNAL)
+		switch err {
+		case nil:
+			s.bytes = s.bytes[n:]
+			s.c.lastActive.Store(time.Now().UnixNano())
+		case syscall.EAGAIN:
+			return false
+		case syscall.EINTR:
+		default:
+			s.err = err
+			return true
+		}
+	}
+	return true
 }
 
 // sendFile sends n bytes of a file, from offset on, without bringing them into this process; the file's own position
 // plays no part, so others may read it meanwhile. It is false, and nothing was sent, if the file cannot be sent so.
 func (c *Conn) sendFile(file syscall.Conn, offset int64, n int) (sent bool, err error) {
-	src, err := file.SyscallConn()
+	raw, err := file.SyscallConn()
 	if err != nil {
 		return false, err
 	}
-	dst, err := c.rawConn()
+	s, err := c.rawSender()
 	if err != nil {
 		return false, err
 	}
-	whole := n
-	var sendErr error
-	writeErr := dst.Write(func(to uintptr) (done bool) {
-		done = true
-		err := src.Control(func(from uintptr) {
-			done, sendErr = c.sendfile(int(to), int(from), &offset, &n)
-		})
-		if err != nil {
-			sendErr, done = err, true
-		}
-		return done
-	})
-	if sendErr == nil {
-		sendErr = writeErr
+	s.file, s.offset, s.left, s.err = raw, offset, n, nil
+	err = s.socket.Write(s.sendfile)
+	s.file = nil
+	if s.err != nil {
+		err = s.err
 	}
-	if n == whole && (sendErr == syscall.EINVAL || sendErr == syscall.ENOSYS || sendErr == syscall.EOPNOTSUPP) {
+	if s.left == n && (err == syscall.EINVAL || err == syscall.ENOSYS || err == syscall.EOPNOTSUPP) {
 		return false, nil
 	}
-	return true, sendErr
+	return true, err
 }
 
-// sendfile sends until all is sent, or the socket is full, which is when it is not done.
-func (c *Conn) sendfile(to, from int, offset *int64, left *int) (done bool, err error) {
-	for *left > 0 {
-		n, err := syscall.Sendfile(to, from, offset, min(*left, maxSendfile))
+func (s *rawSender) doSendfile(fd uintptr) (done bool) {
+	s.fd = int(fd)
+	if err := s.file.Control(s.fromFile); err != nil { // the file was closed
+		s.done, s.err = true, err
+	}
+	return s.done
+}
+
+// doFromFile sends until all is sent, or the socket is full, which is when it is not done.
+func (s *rawSender) doFromFile(fd uintptr) {
+	s.done = true
+	for s.left > 0 {
+		n, err := syscall.Sendfile(s.fd, int(fd), &s.offset, min(s.left, maxSendfile))
 		switch {
 		case err == syscall.EAGAIN:
-			return false, nil
+			s.done = false
+			return
 		case err == syscall.EINTR:
 		case err != nil:
-			return true, err
+			s.err = err
+			return
 		case n == 0: // the file is shorter than it was
-			return true, io.ErrUnexpectedEOF
+			s.err = io.ErrUnexpectedEOF
+			return
 		default:
-			*left -= n
-			c.lastActive.Store(time.Now().UnixNano())
+			s.left -= n
+			s.c.lastActive.Store(time.Now().UnixNano())
 		}
 	}
-	return true, nil
-}
-
-func (c *Conn) rawConn() (syscall.RawConn, error) {
-	if c.rawWrite == nil {
-		raw, err := c.tcp.SyscallConn()
-		if err != nil {
-			return nil, err
-		}
-		c.rawWrite = raw
-	}
-	return c.rawWrite, nil
 }

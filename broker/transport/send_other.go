@@ -4,6 +4,8 @@ package transport
 
 import "syscall"
 
+type rawSender struct{}
+
 func (c *Conn) sendBytes(b []byte, more bool) error {
 	if len(b) == 0 {
 		return nil

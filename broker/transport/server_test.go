@@ -98,7 +98,7 @@ func (s *testServer) dial(listener string) *client {
 }
 
 func newClient(t testing.TB, conn net.Conn) *client {
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(60 * time.Second))
 	return &client{Conn: conn, t: t, frames: wire.NewFrameReader(conn)}
 }
 
