@@ -1,11 +1,6 @@
 package client
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"fmt"
-	"os"
 	"strings"
 
 	"github.com/IBM/sarama"
@@ -62,83 +57,4 @@ func (p Properties) applySASL(conf *sarama.Config) error {
 		return &Error{Class: KafkaException, Message: "sasl.jaas.config names no username or no password"}
 	}
 	return nil
-}
-
-var tlsVersions = map[string]uint16{"TLSv1.1": tls.VersionTLS11, "TLSv1.2": tls.VersionTLS12, "TLSv1.3": tls.VersionTLS13}
-
-func (p Properties) tlsConfig() (*tls.Config, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS13, MaxVersion: tls.VersionTLS12}
-	for name := range strings.SplitSeq(p.text("ssl.enabled.protocols", "TLSv1.2,TLSv1.3"), ",") {
-		v, ok := tlsVersions[strings.TrimSpace(name)]
-		if !ok {
-			return nil, invalid("ssl.enabled.protocols", name, "unknown TLS version")
-		}
-		config.MinVersion, config.MaxVersion = min(config.MinVersion, v), max(config.MaxVersion, v)
-	}
-	trusted, err := p.pem("ssl.truststore", "ssl.truststore.certificates")
-	if err != nil {
-		return nil, err
-	}
-	if trusted != nil {
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(trusted) {
-			return nil, &Error{Class: KafkaException, Message: "the trust store holds no certificate"}
-		}
-	}
-	own, err := p.pem("ssl.keystore", "ssl.keystore.certificate.chain", "ssl.keystore.key")
-	if err != nil {
-		return nil, err
-	}
-	if own != nil {
-		cert, err := keyPair(own)
-		if err != nil {
-			return nil, fmt.Errorf("key store: %w", err)
-		}
-		config.Certificates = []tls.Certificate{cert}
-	}
-	if v, set := p["ssl.endpoint.identification.algorithm"]; set && strings.TrimSpace(v) == "" {
-		verifyChainOnly(config)
-	}
-	return config, nil
-}
-
-// pem returns a store's text: the values of the inline settings if there are any, else the file at STORE.location.
-func (p Properties) pem(store string, inline ...string) ([]byte, error) {
-	var text strings.Builder
-	for _, key := range inline {
-		if v := p.text(key, ""); v != "" {
-			text.WriteString(v + "\n")
-		}
-	}
-	if text.Len() > 0 {
-		return []byte(text.String()), nil
-	}
-	file := p.text(store+".location", "")
-	if file == "" {
-		return nil, nil
-	}
-	if kind := strings.ToUpper(p.text(store+".type", "JKS")); kind != "PEM" {
-		return nil, invalid(store+".type", kind, "these tools read PEM files (convert with keytool and openssl)")
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, &Error{Class: KafkaException, Message: "Failed to load SSL keystore " + file + " of type PEM", Cause: err}
-	}
-	return pem, nil
-}
-
-// verifyChainOnly checks the broker's chain but not that the certificate names the broker's host.
-func verifyChainOnly(config *tls.Config) {
-	config.InsecureSkipVerify = true
-	config.VerifyConnection = func(state tls.ConnectionState) error {
-		if len(state.PeerCertificates) == 0 {
-			return errors.New("the broker sent no certificate")
-		}
-		options := x509.VerifyOptions{Roots: config.RootCAs, Intermediates: x509.NewCertPool()}
-		for _, c := range state.PeerCertificates[1:] {
-			options.Intermediates.AddCert(c)
-		}
-		_, err := state.PeerCertificates[0].Verify(options)
-		return err
-	}
 }

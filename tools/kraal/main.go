@@ -18,6 +18,7 @@ import (
 	"github.com/kraal-mq/kraal/tools/logdirs"
 	"github.com/kraal-mq/kraal/tools/offsets"
 	"github.com/kraal-mq/kraal/tools/option"
+	"github.com/kraal-mq/kraal/tools/produce"
 	"github.com/kraal-mq/kraal/tools/records"
 	"github.com/kraal-mq/kraal/tools/topics"
 )
@@ -54,6 +55,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			cluster.Command(),
 			apiversions.Command(),
 			dump.Command(),
+			produce.Command(),
 		},
 	}
 }

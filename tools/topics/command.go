@@ -16,12 +16,21 @@ const altersConfigs = " (the kafka-configs CLI supports altering topic configs w
 
 // Command returns kafka-topics.
 func Command() *cli.Command {
-	return option.Tool(&cli.Command{
+	cmd := option.Tool(&cli.Command{
 		Name:   "topics",
 		Usage:  "list, describe, create, alter and delete topics",
 		Flags:  flags(),
 		Action: run,
 	}, "This tool helps to create, delete, describe, or change a topic.", parseError)
+	// Unlike the other tools, this one has a sentence of its own for being called without arguments.
+	action := cmd.Action
+	cmd.Action = func(c *cli.Context) error {
+		if len(option.Arguments(c)) == 0 {
+			return option.Wrong(c, "Create, delete, describe, or change a topic.")
+		}
+		return action(c)
+	}
+	return cmd
 }
 
 func flags() []cli.Flag {
@@ -74,18 +83,25 @@ func run(c *cli.Context) error {
 	if c.IsSet("describe") && c.IsSet("if-exists") && c.IsSet("topic") && c.IsSet("topic-id") {
 		fmt.Fprintln(c.App.Writer, "Only topic id will be used when both --topic and --topic-id are specified and topicId is not Uuid.ZERO_UUID")
 	}
+	if c.IsSet("zookeeper") {
+		return runZooKeeper(c)
+	}
 	cluster, err := client.Connect(c, "adminclient-1")
 	if err != nil {
 		return client.Thrown(c, err)
 	}
 	defer cluster.Close()
-	action := map[string]func(*cli.Context, *client.Cluster) error{
-		"create": create, "list": list, "alter": alter, "describe": describe, "delete": remove,
-	}
-	for name, act := range action {
-		if c.IsSet(name) {
-			err = act(c, cluster)
-		}
+	switch {
+	case c.IsSet("create"):
+		err = create(c, cluster)
+	case c.IsSet("alter"):
+		err = alter(c, cluster)
+	case c.IsSet("list"):
+		err = list(c, cluster)
+	case c.IsSet("describe"):
+		err = describe(c, cluster)
+	case c.IsSet("delete"):
+		err = remove(c, cluster)
 	}
 	if err != nil {
 		return failed(c, err)
@@ -98,8 +114,11 @@ func check(c *cli.Context) error {
 	if len(given) != 1 {
 		return option.Wrong(c, "Command must include exactly one action: --list, --describe, --create, --alter or --delete")
 	}
-	if !c.IsSet("bootstrap-server") {
+	switch {
+	case !c.IsSet("bootstrap-server") && !c.IsSet("zookeeper"):
 		return option.Throw(c, client.IllegalArgument, "--bootstrap-server must be specified")
+	case c.IsSet("bootstrap-server") && c.IsSet("zookeeper"):
+		return client.Uncaught(c, &client.Error{Class: client.IllegalArgument, Message: "Only one of --bootstrap-server or --zookeeper must be specified"})
 	}
 	if c.IsSet("describe") && c.IsSet("if-exists") && !c.IsSet("topic") && !c.IsSet("topic-id") {
 		return option.Wrong(c, "--topic or --topic-id is required to describe a topic")
@@ -109,7 +128,12 @@ func check(c *cli.Context) error {
 			return err
 		}
 	}
-	if c.IsSet("alter") {
+	if c.IsSet("create") && c.IsSet("zookeeper") && !c.IsSet("replica-assignment") {
+		if err := option.Required(c, "partitions", "replication-factor"); err != nil {
+			return err
+		}
+	}
+	if c.IsSet("alter") && c.IsSet("bootstrap-server") {
 		if c.IsSet("config") {
 			return option.Wrong(c, `Option combination "[[bootstrap-server], [config]]" can't be used with option "[alter]"`+altersConfigs)
 		}
@@ -143,6 +167,9 @@ func checkExclusions(c *cli.Context) error {
 		checks = append(checks,
 			func() error { return only(report, "describe") },
 			func() error { return option.Excludes(c, report, "topics-with-overrides") })
+	}
+	for _, name := range []string{"under-min-isr-partitions", "at-min-isr-partitions", "topic-id", "command-config"} {
+		checks = append(checks, func() error { return option.Excludes(c, name, "zookeeper") })
 	}
 	return option.First(append(checks,
 		func() error { return only("topics-with-overrides", "describe") },
