@@ -30,7 +30,9 @@ func checkChange(old, new *Config, changed map[string]bool) error {
 			if was.Protocol != l.Protocol {
 				return fmt.Errorf("Security protocol cannot be updated for existing listener %s", l.Name)
 			}
-			if !maps.Equal(fixedOf(old, l.Name), fixedOf(new, l.Name)) {
+			// Kafka looks only when listeners change as well: what is set for an existing listener alone is stored
+			// and waits for a restart.
+			if listenersDiffer(old, new) && !maps.Equal(fixedOf(old, l.Name), fixedOf(new, l.Name)) {
 				return fmt.Errorf("Configs cannot be updated dynamically for existing listener %s, restart broker or create a new listener for update", l.Name)
 			}
 		}
@@ -73,6 +75,10 @@ func checkCleanerThreads(from, to int32) error {
 		return fmt.Errorf("Log cleaner threads cannot be increased to more than double the current value %d", from)
 	}
 	return nil
+}
+
+func listenersDiffer(old, new *Config) bool {
+	return !slices.Equal(old.Listeners, new.Listeners) || !slices.Equal(old.Advertised, new.Advertised)
 }
 
 // fixedOf returns what is set for one listener and cannot change while it exists.

@@ -68,7 +68,7 @@ func (d *Dynamic) topicEntry(s *snapshot, name string, values map[string]any, ov
 func (d *Dynamic) DescribeBroker(keys []string) []Entry {
 	s := d.current.Load()
 	names := slices.Collect(maps.Keys(s.config.props))
-	for name := range d.static.text {
+	for name := range d.static.file {
 		names = append(names, name)
 	}
 	for _, k := range BrokerKeys() {
@@ -82,7 +82,7 @@ func (d *Dynamic) DescribeBroker(keys []string) []Entry {
 			e.Value = visible(format(v), e.Sensitive)
 		} else if text, ok := s.config.props[name]; ok {
 			e.Value = visible(text, e.Sensitive)
-		} else if text, ok := d.static.text[name]; ok {
+		} else if text, ok := d.static.file[name]; ok {
 			e.Value = visible(text, e.Sensitive)
 		}
 		e.Synonyms = d.synonyms(s, name, e.Sensitive)
@@ -165,7 +165,7 @@ func (d *Dynamic) synonyms(s *snapshot, name string, sensitive bool) []Synonym {
 	}
 	add(in(s.levels[PerBroker]), SourceDynamicBroker)
 	add(in(s.levels[ClusterDefault]), SourceDynamicDefaultBroker)
-	add(in(d.static.text), SourceStaticBroker)
+	add(in(d.static.file), SourceStaticBroker)
 	add(builtIn, SourceDefault)
 	first := slices.IndexFunc(list, func(y Synonym) bool { return y.Name == name })
 	if first < 0 {

@@ -109,7 +109,7 @@ func (d *Dynamic) Apply(level Level, stored map[string]string) error {
 func (d *Dynamic) merged(levels [2]map[string]string) (*Config, error) {
 	// The weaker names of a setting are read-only, so a level cannot bring one that a lower level's stronger name
 	// would shadow: laying the maps over each other is enough.
-	props := withoutDynamicKeys(d.static.text)
+	props := withoutDynamicKeys(d.static.file)
 	maps.Copy(props, levels[ClusterDefault])
 	maps.Copy(props, levels[PerBroker])
 	c, problems := build(props)

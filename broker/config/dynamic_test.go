@@ -139,7 +139,7 @@ func TestValidate(t *testing.T) {
 	}{
 		{PerBroker, map[string]string{"log.cleaner.threads": "2", "num.io.threads": "16", "no.such": "1", "listener.name.ssl.max.connections": "5"}, ""},
 		{PerBroker, map[string]string{"broker.rack": "r", "broker.id": "5"}, "Cannot update these configs dynamically: Set(broker.id, broker.rack)"},
-		{PerBroker, map[string]string{"ssl.keystore.type": "PEM"}, "These security configs can be dynamically updated only per-listener using the listener prefix: Set(ssl.keystore.type)"},
+		{PerBroker, map[string]string{"ssl.keystore.type": "PEM"}, "These security configs can be dynamically updated only per-listener using the listener prefix: HashSet(ssl.keystore.type)"},
 		{PerBroker, map[string]string{"log.retention.ms": "abc"}, "Invalid value abc for configuration log.retention.ms: Not a number of type LONG"},
 		{PerBroker, map[string]string{"listener.name.ssl.max.connections": "x"}, "Invalid value x for configuration max.connections: Not a number of type INT"},
 		{PerBroker, map[string]string{"leader.replication.throttled.rate": "-1"}, "Invalid value -1 for configuration leader.replication.throttled.rate: Value must be at least 0"},
@@ -156,7 +156,8 @@ func TestValidate(t *testing.T) {
 		{PerBroker, map[string]string{"listener.name.ssl.num.network.threads": "9"}, dyn + "Dynamic thread count update validation failed for num.network.threads=9, value should not be greater than double the current value 4"},
 		{PerBroker, map[string]string{"max.connections": "0"}, dyn + "Invalid max.connections 0"},
 		{PerBroker, map[string]string{"listener.name.ssl.max.connection.creation.rate": "0"}, dyn + "Invalid max.connection.creation.rate 0"},
-		{PerBroker, map[string]string{"listener.name.ssl.ssl.client.auth": "required"}, dyn + "Configs cannot be updated dynamically for existing listener SSL, restart broker or create a new listener for update"},
+		{PerBroker, map[string]string{"listener.name.ssl.ssl.client.auth": "required"}, ""},
+		{PerBroker, map[string]string{"listener.name.ssl.ssl.client.auth": "required", "advertised.listeners": "PLAINTEXT://h:1"}, dyn + "Configs cannot be updated dynamically for existing listener SSL, restart broker or create a new listener for update"},
 		{PerBroker, map[string]string{"listener.name.ssl.ssl.keystore.location": "/b"}, ""},
 		{PerBroker, map[string]string{"listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SSL:PLAINTEXT"}, dyn + "Security protocol cannot be updated for existing listener SSL"},
 		{PerBroker, map[string]string{"listener.security.protocol.map": "PLAINTEXT:PLAINTEXT"}, "Invalid value PLAINTEXT://:9092,SSL://:9093 for configuration listeners: No security protocol defined for listener SSL"},
@@ -215,7 +216,7 @@ func TestPasswordsInZooKeeper(t *testing.T) {
 
 	d = dynamic(t, nil)
 	_, err = d.AlterBroker(PerBroker, nil, []Op{{Name: key, Value: ptr("geheim")}})
-	if !errors.Is(err, ErrInvalidConfig) || err.Error() != "Password encoder secret not configured" {
+	if !errors.Is(err, ErrInvalidConfig) || err.Error() != "Invalid config value for resource ConfigResource(type=BROKER, name='1'): Password encoder secret not configured" {
 		t.Error(err)
 	}
 	if _, changed, err := d.Reencode(stored); changed || err != nil {

@@ -9,7 +9,7 @@ import (
 // Static is the configuration of the file: levels 4 and 5. The embedded Config is what it amounts to.
 type Static struct {
 	*Config
-	text map[string]string // the file and the overrides, broker.id and node.id completed
+	file map[string]string // the file and the overrides, broker.id and node.id completed
 }
 
 // Warning is something in the file worth telling the operator about that does not keep the broker from starting.
@@ -65,7 +65,7 @@ func FromMap(props map[string]string) (*Static, []Warning, error) {
 	if len(problems) > 0 {
 		return nil, ws, &LoadError{Problems: problems}
 	}
-	return &Static{Config: c, text: withIDs(props)}, ws, nil
+	return &Static{Config: c, file: withIDs(props)}, ws, nil
 }
 
 // withoutDynamicKeys drops what is read only from ZooKeeper, not from the file.

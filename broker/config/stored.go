@@ -15,7 +15,7 @@ func checkLevel(level Level, props map[string]string) error {
 		return invalidRequest("Cannot update these configs dynamically: %s", scalaSet(names))
 	}
 	if names := matching(props, withoutListener); len(names) > 0 {
-		return invalidRequest("These security configs can be dynamically updated only per-listener using the listener prefix: %s", scalaSet(names))
+		return invalidRequest("These security configs can be dynamically updated only per-listener using the listener prefix: Hash%s", scalaSet(names))
 	}
 	for _, name := range slices.Sorted(maps.Keys(props)) {
 		if k, ok := lookupBroker(name); ok {
@@ -123,7 +123,7 @@ func (d *Dynamic) ToStored(level Level, props map[string]string) (map[string]str
 		}
 		text, err := d.encoder().encode(value)
 		if err != nil {
-			return nil, invalidConfig("%v", err)
+			return nil, invalidConfig("Invalid config value for resource ConfigResource(type=BROKER, name='%d'): %v", d.Current().Broker.ID, err)
 		}
 		stored[name] = text
 	}
