@@ -21,9 +21,27 @@ func (s *Server) ExpireSession(id int64) {
 }
 
 func closeSession(addr string, id int64) error {
+	// A client that is quick to reconnect may take its session back before it is closed, which cuts us off.
+	const attempts = 20
+	var err error
+	for i := range attempts {
+		var known bool
+		known, err = tryCloseSession(addr, id)
+		switch {
+		case err == nil && !known && i == 0:
+			return fmt.Errorf("no such session")
+		case err == nil:
+			return nil
+		}
+	}
+	return err
+}
+
+// tryCloseSession tells whether the server knew the session. Both requests go out at once.
+func tryCloseSession(addr string, id int64) (known bool, err error) {
 	c, err := net.DialTimeout("tcp", addr, 5*time.Second)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(10 * time.Second))
@@ -34,26 +52,28 @@ func closeSession(addr string, id int64) error {
 	connect = binary.BigEndian.AppendUint64(connect, uint64(id))
 	connect = binary.BigEndian.AppendUint32(connect, 16)
 	connect = append(connect, password(id)...)
-	granted, err := exchange(c, connect)
+	op := int32(-11)                              // closeSession
+	last := binary.BigEndian.AppendUint32(nil, 1) // xid
+	last = binary.BigEndian.AppendUint32(last, uint32(op))
+	if _, err := c.Write(append(frame(connect), frame(last)...)); err != nil {
+		return false, err
+	}
+	granted, err := answer(c)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if len(granted) < 16 || int64(binary.BigEndian.Uint64(granted[8:])) != id {
-		return fmt.Errorf("no such session")
+		return false, nil
 	}
-	const closeSessionOp = -11
-	op := int32(closeSessionOp)
-	request := binary.BigEndian.AppendUint32(nil, 1) // xid
-	request = binary.BigEndian.AppendUint32(request, uint32(op))
-	_, err = exchange(c, request)
-	return err
+	_, err = answer(c)
+	return true, err
 }
 
-func exchange(c net.Conn, request []byte) ([]byte, error) {
-	frame := binary.BigEndian.AppendUint32(nil, uint32(len(request)))
-	if _, err := c.Write(append(frame, request...)); err != nil {
-		return nil, err
-	}
+func frame(b []byte) []byte {
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(b))), b...)
+}
+
+func answer(c net.Conn) ([]byte, error) {
 	var length [4]byte
 	if _, err := io.ReadFull(c, length[:]); err != nil {
 		return nil, err
@@ -62,9 +82,9 @@ func exchange(c net.Conn, request []byte) ([]byte, error) {
 	if n > 1<<16 {
 		return nil, fmt.Errorf("answer of %d bytes", n)
 	}
-	answer := make([]byte, n)
-	_, err := io.ReadFull(c, answer)
-	return answer, err
+	b := make([]byte, n)
+	_, err := io.ReadFull(c, b)
+	return b, err
 }
 
 // password is what java.util.Random(id ^ 0xB3415C00).nextBytes yields.
