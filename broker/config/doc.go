@@ -3,8 +3,8 @@
 // /config/brokers and /config/topics znodes, and hands back typed values, descriptions and judgements.
 //
 //	server.properties --Load--> Static ----NewDynamic----> Dynamic --Current--> *Config   (atomic, immutable)
-//	/config/brokers/<default> --ApplyDefault-------------> Dynamic --Subscribe-> who wants to hear of which keys
-//	/config/brokers/<id> -------ApplyBroker--------------> Dynamic
+//	/config/brokers/<default> --Apply--------------------> Dynamic --Subscribe-> who wants to hear of which keys
+//	/config/brokers/<id> -------Apply--------------------> Dynamic
 //	/config/topics/<topic> -----(*Config).Topic----------> TopicConfig
 //
 // # Levels
@@ -41,5 +41,5 @@
 // # Concurrency
 //
 // A *Config never changes once handed out; holders must not write to it. Dynamic is safe for concurrent use: its lock
-// is held while subscribers are called, so a subscriber must not call back into Dynamic other than Current.
+// is held while subscribers are called, so a subscriber must not call back into Dynamic other than Current and the Describe methods.
 package config
