@@ -143,14 +143,18 @@ func (c *Cluster) node(to Target) (*Node, error) {
 
 var errNoNode = errors.New("no such broker is known")
 
+// anyNode prefers open connections, and among them, as everywhere, the bootstrap brokers in the order they were given:
+// the next command will ask the same.
 func (c *Cluster) anyNode() (*Node, error) {
-	for _, n := range c.nodes {
-		return n, nil
-	}
 	candidates := slices.Clone(c.seeds)
-	for _, address := range c.brokers {
-		if !slices.Contains(candidates, address) {
+	for _, id := range slices.Sorted(maps.Keys(c.brokers)) {
+		if address := c.brokers[id]; !slices.Contains(candidates, address) {
 			candidates = append(candidates, address)
+		}
+	}
+	for _, address := range candidates {
+		if n, ok := c.nodes[address]; ok {
+			return n, nil
 		}
 	}
 	var last error

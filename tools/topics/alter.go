@@ -3,6 +3,7 @@ package topics
 import (
 	"math"
 
+	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/urfave/cli/v2"
 
@@ -25,7 +26,9 @@ func alter(c *cli.Context, cluster *client.Cluster) error {
 	}
 	req := kmsg.NewPtrCreatePartitionsRequest()
 	req.TimeoutMillis = int32(cluster.RequestTimeout().Milliseconds())
-	for _, topic := range found {
+	names := make([]string, len(found))
+	for i, topic := range found {
+		names[i] = topic.Name
 		t := kmsg.NewCreatePartitionsRequestTopic()
 		t.Topic = topic.Name
 		t.Count = int32(min(max(c.Int("partitions"), math.MinInt32), math.MaxInt32))
@@ -39,7 +42,7 @@ func alter(c *cli.Context, cluster *client.Cluster) error {
 		}
 		req.Topics = append(req.Topics, t)
 	}
-	return cluster.Call(c.Context, "createPartitions", client.Controller, func(n *client.Node) error {
+	err = cluster.Call(c.Context, "createPartitions", client.Controller, func(n *client.Node) error {
 		resp, err := n.Request(req, 3)
 		if err != nil {
 			return err
@@ -51,4 +54,8 @@ func alter(c *cli.Context, cluster *client.Cluster) error {
 		}
 		return nil
 	})
+	if err == nil {
+		settle(c, cluster, names, func(t *sarama.TopicMetadata) bool { return len(t.Partitions) >= c.Int("partitions") })
+	}
+	return err
 }

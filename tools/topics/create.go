@@ -39,6 +39,7 @@ func create(c *cli.Context, cluster *client.Cluster) error {
 	})
 	if err == nil {
 		fmt.Fprintf(c.App.Writer, "Created topic %s.\n", name)
+		settle(c, cluster, []string{name}, func(t *sarama.TopicMetadata) bool { return len(t.Partitions) > 0 })
 	}
 	if c.Bool("if-not-exists") && client.HasCode(err, sarama.ErrTopicAlreadyExists) {
 		return nil

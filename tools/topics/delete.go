@@ -16,7 +16,7 @@ func remove(c *cli.Context, cluster *client.Cluster) error {
 	for i, t := range found {
 		names[i] = t.Name
 	}
-	return cluster.Call(c.Context, "deleteTopics", client.Controller, func(n *client.Node) error {
+	err = cluster.Call(c.Context, "deleteTopics", client.Controller, func(n *client.Node) error {
 		resp, err := n.DeleteTopics(sarama.NewDeleteTopicsRequest(cluster.Config().Version, names, cluster.RequestTimeout()))
 		if err != nil {
 			return err
@@ -28,4 +28,8 @@ func remove(c *cli.Context, cluster *client.Cluster) error {
 		}
 		return nil
 	})
+	if err == nil {
+		settle(c, cluster, names, func(t *sarama.TopicMetadata) bool { return t.Err == sarama.ErrUnknownTopicOrPartition })
+	}
+	return err
 }
