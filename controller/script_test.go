@@ -195,6 +195,9 @@ func (s *stage) answer(id meta.BrokerID, r kmsg.Request) kmsg.Response {
 	switch r := r.(type) {
 	case *kmsg.LeaderAndISRRequest:
 		answer := r.ResponseKind().(*kmsg.LeaderAndISRResponse)
+		for _, p := range r.PartitionStates {
+			answer.Partitions = append(answer.Partitions, kmsg.LeaderAndISRResponseTopicPartition{Topic: p.Topic, Partition: p.Partition})
+		}
 		for _, topic := range r.TopicStates {
 			of := kmsg.LeaderAndISRResponseTopic{TopicID: topic.TopicID}
 			for _, p := range topic.PartitionStates {
@@ -228,6 +231,9 @@ func (s *stage) answer(id meta.BrokerID, r kmsg.Request) kmsg.Response {
 			for _, p := range topic.Partitions {
 				answer.Partitions = append(answer.Partitions, kmsg.StopReplicaResponsePartition{Topic: topic.Topic, Partition: p})
 			}
+			if r.Version == 0 {
+				answer.Partitions = append(answer.Partitions, kmsg.StopReplicaResponsePartition{Topic: topic.Topic, Partition: topic.Partition})
+			}
 		}
 		return answer
 	default:
@@ -250,6 +256,9 @@ func (s *stage) requestText(o *stageOutbox, r kmsg.Request) string {
 	switch r := r.(type) {
 	case *kmsg.LeaderAndISRRequest:
 		head("LeaderAndISR", r.ControllerEpoch, r.BrokerEpoch)
+		for _, p := range r.PartitionStates { // below version 2
+			r.TopicStates = append(slices.Clone(r.TopicStates), kmsg.LeaderAndISRRequestTopicState{Topic: p.Topic, PartitionStates: []kmsg.LeaderAndISRRequestTopicPartition{p}})
+		}
 		for _, topic := range r.TopicStates {
 			for _, p := range topic.PartitionStates {
 				fmt.Fprintf(&out, "\n     %s-%d leader=%d isr=%s e=%d v=%d replicas=%s", topic.Topic, p.Partition, p.Leader, idsText(p.ISR), p.LeaderEpoch, p.ZKVersion,
@@ -268,6 +277,9 @@ func (s *stage) requestText(o *stageOutbox, r kmsg.Request) string {
 			live = append(live, b.ID)
 		}
 		head("UpdateMetadata live="+idsText(live), r.ControllerEpoch, r.BrokerEpoch)
+		for _, p := range r.PartitionStates { // below version 5
+			r.TopicStates = append(slices.Clone(r.TopicStates), kmsg.UpdateMetadataRequestTopicState{Topic: p.Topic, PartitionStates: []kmsg.UpdateMetadataRequestTopicPartition{p}})
+		}
 		for _, topic := range r.TopicStates {
 			for _, p := range topic.PartitionStates {
 				fmt.Fprintf(&out, "\n     %s-%d leader=%d isr=%s e=%d v=%d replicas=%s", topic.Topic, p.Partition, p.Leader, idsText(p.ISR), p.LeaderEpoch, p.ZKVersion, idsText(p.Replicas))
@@ -278,7 +290,16 @@ func (s *stage) requestText(o *stageOutbox, r kmsg.Request) string {
 		}
 	case *StopReplicaRequest:
 		head("StopReplica", r.ControllerEpoch, r.BrokerEpoch)
+		if r.DeletePartitions {
+			out.WriteString(" delete")
+		}
 		for _, topic := range r.Topics {
+			if r.Version == 0 {
+				fmt.Fprintf(&out, "\n     %s-%d", topic.Topic, topic.Partition)
+			}
+			for _, id := range topic.Partitions {
+				fmt.Fprintf(&out, "\n     %s-%d", topic.Topic, id)
+			}
 			for _, p := range topic.PartitionStates {
 				fmt.Fprintf(&out, "\n     %s-%d e=%d", topic.Topic, p.Partition, p.LeaderEpoch)
 				if p.Delete {
