@@ -68,6 +68,12 @@ func run(c *cli.Context, names *nameList) error {
 	if err != nil {
 		return failed(c, err)
 	}
+	if c.IsSet("zookeeper") {
+		if err := runZooKeeper(c, e); err != nil {
+			return failed(c, err)
+		}
+		return nil
+	}
 	if c.IsSet("alter") && len(e.types) != len(e.names) {
 		return failed(c, illegal("An entity name must be specified for every entity type"))
 	}
