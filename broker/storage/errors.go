@@ -32,6 +32,8 @@ var (
 	ErrTopicIDMismatch = errors.New("inconsistent topic id")
 	// ErrDirOffline: a log directory failed; matches every *DirError.
 	ErrDirOffline = errors.New("log directory offline")
+	// ErrNameTooLong: the topic's name leaves no room for the suffix of a future replica's directory.
+	ErrNameTooLong = errors.New("topic name too long")
 	// ErrLocked: another process uses the log directory.
 	ErrLocked = errors.New("log directory in use")
 )
@@ -65,3 +67,17 @@ func (e *OffsetError) Error() string {
 
 // Is matches [ErrOffsetOutOfRange].
 func (e *OffsetError) Is(target error) bool { return target == ErrOffsetOutOfRange }
+
+// UnexpectedOffsetError is the [ErrUnexpectedOffset] of a follower append below the log end offset. A follower whose log
+// is empty may begin anew at First if the append reaches over its end: the leader's log starts within a batch then.
+type UnexpectedOffsetError struct {
+	First, Last int64 // of the append
+	LEO         int64
+}
+
+func (e *UnexpectedOffsetError) Error() string {
+	return fmt.Sprintf("offsets %d to %d begin below the log end offset %d", e.First, e.Last, e.LEO)
+}
+
+// Is matches [ErrUnexpectedOffset].
+func (e *UnexpectedOffsetError) Is(target error) bool { return target == ErrUnexpectedOffset }

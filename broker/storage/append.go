@@ -1,0 +1,306 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/kraal-mq/kraal/broker/record"
+	"github.com/kraal-mq/kraal/zkstore/meta"
+)
+
+// surveyed is what one pass over the headers of an append tells.
+type surveyed struct {
+	buf          []byte // the whole batches
+	first        int64  // base offset of the first batch, last offset for formats 0 and 1
+	exact        bool   // first is the first record's offset
+	last         int64
+	maxTimestamp int64
+	batches      int
+	records      int
+	idempotent   bool
+	legacy       bool
+	lastBatch    record.Batch
+}
+
+// survey goes over the batches of buf. A batch cut off at the end of buf is left out.
+func survey(buf []byte) (surveyed, error) {
+	v := surveyed{buf: buf, first: -1, last: -1, maxTimestamp: record.NoTimestamp}
+	rest := buf
+	for {
+		b, next, err := record.Next(rest)
+		if err == io.EOF || errors.Is(err, record.ErrTruncated) {
+			v.buf = buf[:len(buf)-len(rest)]
+			return v, nil
+		}
+		if err != nil {
+			return v, err
+		}
+		last := b.LastOffset()
+		if b.LastOffsetDelta() < 0 {
+			return v, fmt.Errorf("%w: last offset delta %d", record.ErrCorrupt, b.LastOffsetDelta())
+		}
+		if v.batches == 0 {
+			v.first, v.exact = b.BaseOffset(), b.Magic() >= record.Magic2
+		}
+		v.last = last
+		v.maxTimestamp = max(v.maxTimestamp, b.MaxTimestamp())
+		v.records += max(int(b.Count()), 0)
+		v.idempotent = v.idempotent || b.HasProducerID()
+		v.legacy = v.legacy || b.Magic() < record.Magic2
+		v.lastBatch = b
+		v.batches++
+		rest = next
+	}
+}
+
+// AppendAsLeader appends batches that passed record.Validate: it assigns offsets from the log end offset on and the
+// leader epoch, in place in buf, checks the producers, and writes buf in one write. On an error nothing became
+// visible. buf is not kept.
+func (l *Log) AppendAsLeader(buf []byte, o AppendOptions) (AppendInfo, error) {
+	info, err := l.appendAsLeader(buf, o)
+	if err != nil {
+		return info, fmt.Errorf("append to %s: %w", l.tp, err)
+	}
+	return info, l.flushIfDue(info.LEO)
+}
+
+func (l *Log) appendAsLeader(buf []byte, o AppendOptions) (AppendInfo, error) {
+	v, err := survey(buf)
+	switch {
+	case err != nil:
+		return AppendInfo{}, err
+	case len(v.buf) != len(buf):
+		return AppendInfo{}, record.ErrTruncated
+	case v.legacy:
+		return AppendInfo{}, fmt.Errorf("%w: a leader stores format 2 only", record.ErrInvalidRecord)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.Err(); err != nil {
+		return AppendInfo{}, err
+	}
+	if v.batches == 0 {
+		return l.nothingLocked(), nil
+	}
+	leo := l.leo.Load()
+	next := leo
+	for rest := buf; len(rest) > 0; {
+		var b record.Batch
+		b, rest, _ = record.Next(rest)
+		b.SetBaseOffset(next)
+		b.SetPartitionLeaderEpoch(int32(o.LeaderEpoch))
+		next = b.NextOffset()
+	}
+	v.first, v.last = leo, next-1
+	from := fromClient
+	if o.FromCoordinator {
+		from = fromCoordinator
+	}
+	return l.appendLocked(&v, from, o.Verified)
+}
+
+// AppendAsFollower appends batches fetched from the leader as they are, after checking sizes, CRCs and the order of
+// offsets. Whole batches at the front of buf are appended; a cut one at its end is left out.
+func (l *Log) AppendAsFollower(buf []byte) (AppendInfo, error) {
+	info, err := l.appendAsFollower(buf)
+	if err != nil {
+		return info, fmt.Errorf("append to %s as follower: %w", l.tp, err)
+	}
+	return info, l.flushIfDue(info.LEO)
+}
+
+func (l *Log) appendAsFollower(buf []byte) (AppendInfo, error) {
+	v, err := survey(buf)
+	if err != nil {
+		return AppendInfo{}, err
+	}
+	last := int64(-1)
+	for b := range record.Batches(v.buf) {
+		if err := b.CheckCRC(); err != nil {
+			return AppendInfo{}, fmt.Errorf("batch at %d: %w", b.BaseOffset(), err)
+		}
+		if b.LastOffset() <= last {
+			return AppendInfo{}, fmt.Errorf("%w: %d after %d", ErrUnexpectedOffset, b.LastOffset(), last)
+		}
+		last = b.LastOffset()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.Err(); err != nil {
+		return AppendInfo{}, err
+	}
+	if v.batches == 0 {
+		return l.nothingLocked(), nil
+	}
+	if leo := l.leo.Load(); v.first < leo {
+		return AppendInfo{}, &UnexpectedOffsetError{v.first, v.last, leo}
+	}
+	return l.appendLocked(&v, fromLeader, VerificationGuard{})
+}
+
+func (l *Log) nothingLocked() AppendInfo {
+	return AppendInfo{FirstOffset: -1, LastOffset: -1, MaxTimestamp: -1, LogAppendTime: -1, LeaderEpoch: meta.NoLeaderEpoch,
+		LogStartOffset: l.logStart.Load(), LEO: l.leo.Load()}
+}
+
+// appendLocked writes batches whose offsets are final. It needs mu.
+func (l *Log) appendLocked(v *surveyed, from origin, guard VerificationGuard) (AppendInfo, error) {
+	c := l.Config()
+	if len(v.buf) > int(c.SegmentBytes) {
+		return AppendInfo{}, fmt.Errorf("%w: %d bytes, %d fit", ErrRecordListTooLarge, len(v.buf), c.SegmentBytes)
+	}
+	info := AppendInfo{
+		FirstOffset:    v.first,
+		LastOffset:     v.last,
+		MaxTimestamp:   v.maxTimestamp,
+		LogAppendTime:  -1,
+		LogStartOffset: l.logStart.Load(),
+		LeaderEpoch:    meta.LeaderEpoch(v.lastBatch.PartitionLeaderEpoch()),
+		Bytes:          len(v.buf),
+		Batches:        v.batches,
+		Records:        v.records,
+	}
+	if v.lastBatch.TimestampType() == record.LogAppendTime {
+		info.LogAppendTime = v.lastBatch.MaxTimestamp()
+	}
+	if v.idempotent {
+		dup, err := l.checkProducersLocked(v, from, guard)
+		if err != nil {
+			l.mu.producers.reset()
+			return AppendInfo{}, err
+		}
+		if dup != nil {
+			l.mu.producers.reset()
+			info.FirstOffset, info.LastOffset, info.LogAppendTime = dup.firstOffset(), dup.lastOffset, dup.timestamp
+			info.Bytes, info.Batches, info.Records, info.Duplicate = 0, 0, 0, true
+			info.LEO = l.leo.Load()
+			return info, nil
+		}
+	}
+	defer l.mu.producers.reset()
+	if err := l.noteEpochsLocked(v); err != nil {
+		return AppendInfo{}, err
+	}
+	seg := l.active()
+	roll, err := seg.shouldRoll(len(v.buf), v.last, v.maxTimestamp, c, l.env.now())
+	if err != nil {
+		return AppendInfo{}, l.failed("look at the active segment", err)
+	}
+	if roll {
+		first := v.first
+		if !v.exact {
+			// Only decompression would tell the first offset; this is never above it.
+			first = v.last - 1<<31 + 1
+		}
+		if seg, err = l.rollLocked(first); err != nil {
+			return AppendInfo{}, err
+		}
+	}
+	if err := seg.write(v.buf, c.IndexIntervalBytes); err != nil {
+		return AppendInfo{}, l.failed("append", err)
+	}
+	// What holds the last stable offset back must be known before the new end is.
+	err = l.mu.producers.commit(&l.txns, v.last+1, seg.addTxn)
+	l.leo.Store(v.last + 1)
+	info.LEO = v.last + 1
+	if err != nil {
+		return info, l.failed("append to transaction index", err)
+	}
+	return info, nil
+}
+
+// checkProducersLocked stages what the batches change for their producers. A batch sent again is returned. It needs mu.
+func (l *Log) checkProducersLocked(v *surveyed, from origin, guard VerificationGuard) (*producerBatch, error) {
+	ps := &l.mu.producers
+	for b := range record.Batches(v.buf) {
+		if !b.HasProducerID() {
+			continue
+		}
+		id := b.ProducerID()
+		if from == fromClient {
+			if p := ps.byID[id]; p != nil {
+				if dup, ok := p.duplicateOf(b); ok {
+					return &dup, nil
+				}
+			}
+		}
+		if from != fromLeader && b.IsTransactional() && !b.IsControl() && l.env.verifyTxns && ps.stage(id).txnStart < 0 {
+			if known := ps.verifying[id]; known == nil || guard.id == 0 || known.guard != guard {
+				return nil, fmt.Errorf("%w: transaction of producer %d was not verified", ErrInvalidTxnState, id)
+			}
+		}
+		if err := ps.check(b, from); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// noteEpochsLocked enters the epochs of the batches in the history. It needs mu.
+func (l *Log) noteEpochsLocked(v *surveyed) error {
+	latest := l.LatestEpoch()
+	if !v.legacy && meta.LeaderEpoch(v.lastBatch.PartitionLeaderEpoch()) == latest && v.batches == 1 {
+		return nil
+	}
+	for b := range record.Batches(v.buf) {
+		if b.Magic() < record.Magic2 {
+			// Without epochs in the data the history would be wrong from here on: truncation goes back to the high
+			// watermark then.
+			if e := *l.epochs.Load(); e.clear() {
+				if err := l.writeEpochsLocked(&e); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		if err := l.assignEpochLocked(meta.LeaderEpoch(b.PartitionLeaderEpoch()), b.BaseOffset()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rollLocked closes the active segment and makes a new one, for a first offset not below first. It needs mu.
+func (l *Log) rollLocked(first int64) (*segment, error) {
+	segs := *l.segments.Load()
+	old := segs[len(segs)-1]
+	base := max(first, l.leo.Load())
+	if base == old.base && old.size.Load() == 0 {
+		// Full for its index sizes although empty: make it anew under the sizes of today.
+		old.mu.Lock()
+		old.removed = true
+		old.closeFilesLocked()
+		old.mu.Unlock()
+		segs = segs[:len(segs)-1]
+	} else if base <= old.base {
+		return nil, fmt.Errorf("roll %s at %d: the active segment begins at %d", l.tp, base, old.base)
+	} else {
+		if err := old.seal(); err != nil {
+			return nil, l.failed("close segment", err)
+		}
+		if l.recoveryPoint.Load() >= base {
+			// The recovery point passes the old segment by the mere existence of the new one; so its indexes have to
+			// be durable first. Otherwise the background flush sees to it.
+			if err := old.sync(true); err != nil {
+				return nil, l.failed("flush", err)
+			}
+			if l.indexedTo.Load() >= old.base {
+				l.indexedTo.Store(base)
+			}
+		}
+		if err := l.snapshotLocked(base, false); err != nil {
+			return nil, err
+		}
+	}
+	fresh, err := createSegment(l.env, l.place, base, l.Config(), "")
+	if err != nil {
+		return nil, l.failed("create segment", err)
+	}
+	l.env.metrics.segmentsRolled.Inc()
+	l.publish(append(segs[:len(segs):len(segs)], fresh))
+	l.env.flushSoon(l)
+	return fresh, nil
+}
+
+func (l *Log) publish(segs []*segment) { l.segments.Store(&segs) }

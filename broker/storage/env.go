@@ -1,0 +1,114 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/kraal-mq/kraal/broker/storage/vfs"
+	"go.uber.org/zap"
+)
+
+// env is what all logs of a manager share.
+type env struct {
+	fs      vfs.FS
+	logger  *zap.Logger
+	now     func() time.Time
+	metrics *metrics
+
+	producerExpirationMs int64
+	verifyTxns           bool
+	topicIDs             bool
+
+	openFiles   atomic.Int64
+	nextGuardID atomic.Uint64
+
+	// flushSoon and removeLater hand work to the manager's background goroutines; they do not block.
+	flushSoon   func(*Log)
+	removeLater func(after time.Duration, remove func() error)
+	// recoveryPointLowered writes the recovery points of a log's directory. Called under Log.mu.
+	recoveryPointLowered func(*Log) error
+	// truncated tells the cleaner that offsets from one on are new. Called under Log.mu. May be nil.
+	truncated func(l *Log, offset int64) error
+}
+
+func (e *env) nowMs() int64 { return e.now().UnixMilli() }
+
+// logDir is one entry of log.dirs.
+type logDir struct {
+	path   string
+	failed atomic.Pointer[DirError]
+	onFail func(d *logDir) // called once, possibly under locks
+}
+
+// fail takes the directory offline and returns its (first) error. Errors that say nothing about the disk pass through.
+func (d *logDir) fail(err error) error {
+	if err == nil {
+		return nil
+	}
+	if known := d.failed.Load(); known != nil {
+		return known
+	}
+	de := &DirError{Dir: d.path, Err: err}
+	if !d.failed.CompareAndSwap(nil, de) {
+		return d.failed.Load()
+	}
+	if d.onFail != nil {
+		d.onFail(d)
+	}
+	return de
+}
+
+// err is why the directory is offline, nil while it works.
+func (d *logDir) err() error {
+	if de := d.failed.Load(); de != nil {
+		return de
+	}
+	return nil
+}
+
+// place is where a log's files are. It moves when the partition directory is renamed; its segments share it.
+type place struct {
+	dir *logDir
+	p   atomic.Pointer[string]
+}
+
+func newPlace(dir *logDir, name string) *place {
+	pl := &place{dir: dir}
+	pl.set(name)
+	return pl
+}
+
+func (pl *place) set(name string) {
+	path := filepath.Join(pl.dir.path, name)
+	pl.p.Store(&path)
+}
+
+// path of the partition directory.
+func (pl *place) path() string { return *pl.p.Load() }
+
+// file is the path of a file in the partition directory.
+func (pl *place) file(name string) string { return *pl.p.Load() + string(filepath.Separator) + name }
+
+// name of the partition directory in its log directory.
+func (pl *place) name() string { return filepath.Base(pl.path()) }
+
+// errGone is met by a reader that found its segment removed by retention, truncation or compaction; it looks again.
+var errGone = errors.New("segment gone")
+
+func ioError(what, path string, err error) error {
+	return fmt.Errorf("%s %s: %w", what, filepath.Base(path), err)
+}
+
+// isIOError says whether err came from the operating system.
+func isIOError(err error) bool {
+	var path *fs.PathError
+	var link *os.LinkError
+	var number syscall.Errno
+	return errors.As(err, &path) || errors.As(err, &link) || errors.As(err, &number)
+}

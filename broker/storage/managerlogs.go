@@ -1,0 +1,287 @@
+package storage
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kraal-mq/kraal/zkstore/meta"
+	"go.uber.org/zap"
+)
+
+// CreateOptions says how GetOrCreate makes a log.
+type CreateOptions struct {
+	TopicID meta.TopicID
+	// IsNew: the controller says that this replica never existed. Otherwise, while a directory is offline, nothing is
+	// created (ErrDirOffline), because the replica may be there.
+	IsNew bool
+	// Dir is the log directory wanted; empty: the one remembered by PreferDir, else the live one with the fewest logs.
+	Dir string
+	// Future makes the log that will replace the current one.
+	Future bool
+}
+
+// GetOrCreate returns a partition's log, made if missing. A topic id that differs from the log's is ErrTopicIDMismatch.
+func (m *Manager) GetOrCreate(tp meta.TopicPartition, o CreateOptions) (*Log, error) {
+	m.changing.Lock()
+	defer m.changing.Unlock()
+	l, err := m.getOrCreate(tp, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.Err(); err != nil {
+		return nil, err
+	}
+	if !o.TopicID.IsZero() {
+		if err := l.SetTopicID(o.TopicID); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// getOrCreate needs changing.
+func (m *Manager) getOrCreate(tp meta.TopicPartition, o CreateOptions) (*Log, error) {
+	m.mu.RLock()
+	logs := m.mu.logs
+	if o.Future {
+		logs = m.mu.future
+	}
+	l, preferred, closed := logs[tp], m.mu.preferred[tp], m.mu.closed
+	m.mu.RUnlock()
+	if l != nil {
+		return l, nil
+	}
+	if closed {
+		return nil, fmt.Errorf("create %s: %w", tp, ErrClosed)
+	}
+	name := partitionDirName(tp)
+	if o.Future {
+		var err error
+		if name, err = uniqueDirName(tp, futureDirSuffix); err != nil {
+			return nil, err
+		}
+	} else if len(name) > maxNameLength {
+		return nil, fmt.Errorf("create %s: %w", tp, ErrNameTooLong)
+	}
+	dirs, err := m.candidates(tp, o, preferred)
+	if err != nil {
+		return nil, fmt.Errorf("create %s: %w", tp, err)
+	}
+	for _, d := range dirs {
+		l, err = m.createIn(d, tp, name, o)
+		if err != nil {
+			m.env.logger.Error("Log not created", zap.String("dir", d.path), zap.String("topic", tp.Topic),
+				zap.Int32("partition", tp.Partition), zap.Error(err))
+			err = d.fail(err)
+			continue
+		}
+		m.mu.Lock()
+		logs[tp] = l
+		if !o.Future {
+			delete(m.mu.preferred, tp)
+		}
+		m.mu.Unlock()
+		return l, nil
+	}
+	return nil, fmt.Errorf("create %s: %w", tp, err)
+}
+
+// candidates lists the directories to try, the best first.
+func (m *Manager) candidates(tp meta.TopicPartition, o CreateOptions, preferred string) ([]*directory, error) {
+	var live []*directory
+	for _, d := range m.dirs {
+		if err := d.err(); err == nil {
+			live = append(live, d)
+		} else if !o.IsNew {
+			return nil, err
+		}
+	}
+	if len(live) == 0 {
+		return nil, m.dirs[0].err()
+	}
+	want := cmp.Or(o.Dir, preferred)
+	for _, d := range m.dirs {
+		if d.path != want {
+			continue
+		}
+		if err := d.err(); err == nil {
+			return []*directory{d}, nil
+		} else if o.Dir != "" {
+			return nil, err
+		}
+	}
+	if o.Dir != "" {
+		return nil, fmt.Errorf("%w: %s is not a log directory", ErrNotFound, o.Dir)
+	}
+	count := map[*logDir]int{}
+	for _, l := range m.all() {
+		count[l.place.dir]++
+	}
+	slices.SortStableFunc(live, func(a, b *directory) int { return cmp.Compare(count[&a.logDir], count[&b.logDir]) })
+	return live, nil
+}
+
+// createIn makes the directory and an empty log in it.
+func (m *Manager) createIn(d *directory, tp meta.TopicPartition, name string, o CreateOptions) (*Log, error) {
+	// Offsets checkpointed for a log of that name that is gone would be taken for this one's after a crash.
+	if err := m.forget(d, tp); err != nil {
+		return nil, err
+	}
+	pl := newPlace(&d.logDir, name)
+	if err := m.env.fs.MkdirAll(pl.path()); err != nil {
+		return nil, err
+	}
+	if err := m.env.fs.SyncDir(d.path); err != nil {
+		return nil, err
+	}
+	l, err := openLog(context.Background(), m.env, pl, tp, m.o.TopicConfig(tp.Topic), loadOptions{future: o.Future})
+	if err != nil {
+		return nil, err
+	}
+	m.env.logger.Info("Log created", zap.String("dir", d.path), zap.String("topic", tp.Topic), zap.Int32("partition", tp.Partition),
+		zap.Bool("future", o.Future))
+	return l, nil
+}
+
+// PreferDir remembers in which directory a log is to be created (AlterReplicaLogDirs before the replica exists).
+func (m *Manager) PreferDir(tp meta.TopicPartition, dir string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mu.preferred[tp] = dir
+}
+
+// Delete takes a partition's log, and its future log, away: the directory is renamed at once and its files are deleted
+// after DirDeleteDelay. ErrNotFound if there is none.
+func (m *Manager) Delete(tp meta.TopicPartition) error {
+	m.changing.Lock()
+	defer m.changing.Unlock()
+	future := m.take(m.mu.future, tp)
+	current := m.take(m.mu.logs, tp)
+	if future != nil {
+		if err := m.deleteLog(future); err != nil {
+			m.env.logger.Error("Future log not deleted", zap.String("topic", tp.Topic), zap.Int32("partition", tp.Partition), zap.Error(err))
+		}
+	}
+	if current == nil {
+		return fmt.Errorf("delete %s: %w", tp, ErrNotFound)
+	}
+	return m.deleteLog(current)
+}
+
+// DeleteFuture takes only the future log away.
+func (m *Manager) DeleteFuture(tp meta.TopicPartition) error {
+	m.changing.Lock()
+	defer m.changing.Unlock()
+	l := m.take(m.mu.future, tp)
+	if l == nil {
+		return fmt.Errorf("delete future %s: %w", tp, ErrNotFound)
+	}
+	return m.deleteLog(l)
+}
+
+// take removes a log from a map.
+func (m *Manager) take(from map[meta.TopicPartition]*Log, tp meta.TopicPartition) *Log {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := from[tp]
+	delete(from, tp)
+	return l
+}
+
+// deleteLog ends a log and renames its directory away.
+func (m *Manager) deleteLog(l *Log) error {
+	m.cleaner.forget(l)
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.Err(); err != nil {
+		l.end(ErrDeleted)
+		l.abandonLocked()
+		return err
+	}
+	l.end(ErrDeleted)
+	l.mu.generation++
+	l.abandonLocked()
+	return m.renameAway(l, deleteDirSuffix)
+}
+
+// renameAway needs the log's mu.
+func (m *Manager) renameAway(l *Log, suffix string) error {
+	name, err := uniqueDirName(l.tp, suffix)
+	if err != nil {
+		return err
+	}
+	from := l.place.path()
+	l.place.set(name)
+	if err := m.env.fs.Rename(from, l.place.path()); err != nil {
+		return l.place.dir.fail(fmt.Errorf("delete %s: %w", l.tp, err))
+	}
+	if err := m.env.fs.SyncDir(l.place.dir.path); err != nil {
+		return l.place.dir.fail(fmt.Errorf("delete %s: %w", l.tp, err))
+	}
+	m.env.logger.Info("Log deleted", zap.String("dir", l.place.dir.path), zap.String("topic", l.tp.Topic),
+		zap.Int32("partition", l.tp.Partition), zap.String("renamed_to", name))
+	m.removeDirLater(l.place.dir, name, m.o.DirDeleteDelay)
+	return nil
+}
+
+func (m *Manager) removeDirLater(d *logDir, name string, after time.Duration) {
+	path := newPlace(d, name).path()
+	m.later.add(after, func() error {
+		if err := d.err(); err != nil {
+			return err
+		}
+		if err := m.env.fs.RemoveAll(path); err != nil {
+			return d.fail(fmt.Errorf("remove %s: %w", path, err))
+		}
+		return nil
+	})
+}
+
+// ReplaceWithFuture makes the future log of a partition the current one and deletes the old one. The caller has stopped
+// all writers of both and found them equal.
+func (m *Manager) ReplaceWithFuture(tp meta.TopicPartition) error {
+	m.changing.Lock()
+	defer m.changing.Unlock()
+	future := m.take(m.mu.future, tp)
+	if future == nil {
+		return fmt.Errorf("replace %s: %w", tp, ErrNotFound)
+	}
+	if err := future.Err(); err != nil {
+		return err
+	}
+	current := m.take(m.mu.logs, tp)
+	old := m.cleaner.take(current)
+	// The old one first: a crash in between leaves a future log and no current one, which then is made anew and
+	// filled from the leader. The other way round the partition would be there twice.
+	if current != nil {
+		if err := m.deleteLog(current); err != nil && current.place.dir.err() == nil {
+			return err
+		}
+	}
+	if err := m.forget(m.dirOf(future), tp); err != nil {
+		return err
+	}
+	future.mu.Lock()
+	defer future.mu.Unlock()
+	from := future.place.path()
+	future.place.set(partitionDirName(tp))
+	if err := m.env.fs.Rename(from, future.place.path()); err != nil {
+		return future.failed("become current", err)
+	}
+	if err := m.env.fs.SyncDir(future.place.dir.path); err != nil {
+		return future.failed("become current", err)
+	}
+	future.future.Store(false)
+	m.mu.Lock()
+	m.mu.logs[tp] = future
+	m.mu.Unlock()
+	if old >= 0 {
+		m.report("Cleaner checkpoint not written", m.cleaner.put(future, old))
+	}
+	return m.checkpointRecoveryPoints(m.dirOf(future))
+}
