@@ -12,6 +12,8 @@ import (
 	"github.com/kraal-mq/kraal/tools/option"
 )
 
+const logger = "kraal.produce"
+
 const missingServer = "Missing required option(s) [bootstrap-server]"
 
 // Command is kafka-console-producer.
@@ -78,9 +80,13 @@ func action(c *cli.Context) error {
 	}
 	topic := c.String("topic")
 	s := newSender(settings, topic, c.Bool("sync"), func(m *sarama.ProducerMessage, err error) {
-		option.Log(c.App.ErrWriter, "ERROR", "kraal.produce", fmt.Sprintf("Error when sending message to topic %s with key: %s, value: %s with error:\n%s",
-			topic, valueSize(m.Key), valueSize(m.Value), client.Trace(err)))
+		option.Log(c.App.ErrWriter, "ERROR", logger, fmt.Sprintf("Error when sending message to topic %s with key: %s, value: %s with error:",
+			topic, valueSize(m.Key), valueSize(m.Value)))
+		fmt.Fprintln(c.App.ErrWriter, client.Trace(err))
 	})
+	s.warn = func(message string) {
+		option.Log(c.App.ErrWriter, "WARN", logger, "[Producer clientId="+settings.Sarama.ClientID+"] "+message)
+	}
 	in, stop := interruptible(c.App.Reader)
 	p := &pump{lines: newLines(in, settings.MaxRequestSize), format: format, sender: s}
 	if onTerminal(c.App.Reader) && onTerminal(c.App.Writer) {

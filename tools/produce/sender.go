@@ -1,6 +1,7 @@
 package produce
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -18,6 +19,7 @@ type sender struct {
 	settings *javaconfig.Producer
 	topic    string
 	failed   func(m *sarama.ProducerMessage, err error) // called by the answering goroutine, and by send
+	warn     func(message string)
 
 	client   sarama.Client
 	producer sarama.AsyncProducer // nil until the topic's partitions are known
@@ -31,7 +33,7 @@ type sender struct {
 }
 
 func newSender(settings *javaconfig.Producer, topic string, sync bool, failed func(*sarama.ProducerMessage, error)) *sender {
-	s := &sender{settings: settings, topic: topic, failed: failed, memory: newMemory(settings.BufferMemory), sync: sync,
+	s := &sender{settings: settings, topic: topic, failed: failed, warn: func(string) {}, memory: newMemory(settings.BufferMemory), sync: sync,
 		outcome: make(chan error, 1)}
 	conf := &settings.Sarama.Producer
 	if sync { // nothing more will come that would be worth lingering for
@@ -80,6 +82,7 @@ func (s *sender) connect() error {
 		return nil
 	}
 	deadline := time.Now().Add(s.settings.MaxBlock)
+	warned := false
 	for {
 		err := s.tryConnect()
 		if err == nil {
@@ -88,6 +91,10 @@ func (s *sender) connect() error {
 		var final *client.Error
 		if errors.As(err, &final) {
 			return err
+		}
+		if !warned {
+			s.warn(fmt.Sprintf("%v", err))
+			warned = true
 		}
 		if time.Until(deadline) < s.settings.Sarama.Metadata.Retry.Backoff {
 			return &client.Error{Class: client.TimeoutException,
@@ -117,8 +124,10 @@ func (s *sender) tryConnect() error {
 		errors.As(err, &code)
 		return client.FromKError(code, nil)
 	}
-	if partitions, unknown := s.client.WritablePartitions(s.topic); unknown != nil || len(partitions) == 0 {
-		return errors.Join(err, unknown, errNoLeader)
+	if partitions, unknown := s.client.WritablePartitions(s.topic); err == nil && unknown != nil {
+		return unknown
+	} else if len(partitions) == 0 {
+		return cmp.Or(err, errNoLeader)
 	}
 	if err := s.chooseIdempotence(); err != nil {
 		return err

@@ -1,0 +1,106 @@
+package consume
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/IBM/sarama"
+
+	"github.com/kraal-mq/kraal/tools/client"
+	"github.com/kraal-mq/kraal/tools/javaconfig"
+)
+
+// grouped reads what a consumer group assigns to this member.
+type grouped struct {
+	settings  *javaconfig.Consumer
+	selection selection
+	id        string
+	warn      func(message string)
+}
+
+func (g *grouped) run(ctx context.Context, out chan<- batch) error {
+	c, err := sarama.NewClient(g.settings.Seeds, g.settings.Sarama)
+	if err != nil {
+		return &client.Error{Class: client.KafkaException, Message: "Failed to construct kafka consumer", Cause: err}
+	}
+	defer c.Close()
+	group, err := sarama.NewConsumerGroupFromClient(g.id, c)
+	if err != nil {
+		return err
+	}
+	var helpers sync.WaitGroup
+	defer helpers.Wait()
+	defer group.Close() // commits, leaves the group, closes Errors
+	helpers.Go(func() {
+		for err := range group.Errors() {
+			g.warn(err.Error())
+		}
+	})
+	retry := backoff{first: g.settings.Retry}
+	for ctx.Err() == nil {
+		if err := g.session(ctx, c, group, out); err == nil {
+			retry.reset()
+			continue
+		} else if isFinal(err) {
+			return err
+		} else if ctx.Err() == nil {
+			g.warn(err.Error())
+		}
+		pause(ctx, retry.more())
+	}
+	return nil
+}
+
+// session is a membership until the group rebalances or the selected topics change.
+func (g *grouped) session(ctx context.Context, c sarama.Client, group sarama.ConsumerGroup, out chan<- batch) error {
+	topics, err := g.selection.topics(c)
+	if err != nil {
+		return err
+	}
+	if len(topics) == 0 {
+		return errNoTopic
+	}
+	ctx, stop := context.WithCancel(ctx)
+	var watcher sync.WaitGroup
+	defer watcher.Wait()
+	defer stop()
+	if g.selection.matches != nil {
+		watcher.Go(func() {
+			for pause(ctx, g.settings.Sarama.Metadata.RefreshFrequency) {
+				if now, err := g.selection.topics(c); err == nil && !slices.Equal(now, topics) {
+					stop()
+				}
+			}
+		})
+	}
+	return named(group.Consume(ctx, topics, &claims{out}), topics[0])
+}
+
+var errNoTopic = errors.New("no topic matches")
+
+// claims hands the messages of a session's partitions on.
+type claims struct{ out chan<- batch }
+
+func (*claims) Setup(sarama.ConsumerGroupSession) error   { return nil }
+func (*claims) Cleanup(sarama.ConsumerGroupSession) error { return nil }
+
+func (c *claims) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	consumed := func(m *sarama.ConsumerMessage) { s.MarkMessage(m, "") }
+	for {
+		select {
+		case <-s.Context().Done():
+			return nil
+		case m, ok := <-claim.Messages():
+			if !ok {
+				return nil
+			}
+			select {
+			case c.out <- batch{takeMore(m, claim.Messages()), consumed}:
+			case <-s.Context().Done():
+				return nil
+			}
+		}
+	}
+}
