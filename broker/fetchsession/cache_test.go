@@ -32,7 +32,7 @@ func (f *fixture) use(id int32) bool {
 	if s == nil {
 		return false
 	}
-	f.begin(request(id, s.mu.epoch, "")).Drop()
+	f.begin(request(id, s.mu.epoch, "")).Release()
 	return true
 }
 
@@ -169,7 +169,7 @@ func TestManyClients(t *testing.T) {
 				case 0:
 					fetch.Throttled()
 				case 1:
-					fetch.Drop()
+					fetch.Release()
 				default:
 					fetch.Select(results)
 					if id, _, _ := fetch.Finish(results); id != 0 {
@@ -205,6 +205,7 @@ func BenchmarkIncremental(b *testing.B) {
 	for b.Loop() {
 		fetch, _ := c.Begin(req, false, nil)
 		fetch.Finish(results)
+		fetch.Release()
 		req.SessionEpoch++
 	}
 }

@@ -104,7 +104,7 @@ func (c *Cache) continueSession(req *kmsg.FetchRequest, id, epoch int32, usesIDs
 	return f, wire.None
 }
 
-// Partitions returns what to read, in the order to read it. The slice is valid until Finish, Throttled or Drop.
+// Partitions returns what to read, in the order to read it.
 func (f *Fetch) Partitions() []Partition { return f.partitions }
 
 // Incremental reports whether the response may leave out partitions.
@@ -129,7 +129,7 @@ func (f *Fetch) Select(results []Result) (include []bool) {
 
 // Finish takes the results, one per partition and in that order, and brings the session up to date. The response
 // carries the session id, the code, and those partitions for which include is true; if the code is not None, none.
-// The slice include is valid until the next Begin of the session.
+// The slice include is valid until the next call.
 func (f *Fetch) Finish(results []Result) (sessionID int32, include []bool, code wire.Code) {
 	include = f.all(len(results))
 	if f.session == nil {
@@ -153,7 +153,6 @@ func (f *Fetch) Finish(results []Result) (sessionID int32, include []bool, code 
 			s.toEndLocked(e) // so that the others get their turn
 		}
 	}
-	f.giveBackLocked()
 	return s.id, include, wire.None
 }
 
@@ -168,25 +167,19 @@ func (f *Fetch) Throttled() (sessionID int32, code wire.Code) {
 	if f.session.mu.epoch != f.epoch {
 		return f.session.id, wire.ErrInvalidFetchSessionEpoch
 	}
-	f.giveBackLocked()
 	return f.session.id, wire.None
 }
 
-// Drop ends the fetch when no response will be sent at all.
-func (f *Fetch) Drop() {
-	if f.session != nil {
-		f.session.mu.Lock()
-		defer f.session.mu.Unlock()
-		if f.session.mu.epoch == f.epoch {
-			f.giveBackLocked()
-		}
+// Release lends the memory of the fetch to the session's next one. It may be left out; after it, neither the fetch nor
+// a slice it returned may be used.
+func (f *Fetch) Release() {
+	if f.session == nil {
+		return
 	}
-}
-
-// giveBackLocked returns the memory of the lists to the session, whose mu is held.
-func (f *Fetch) giveBackLocked() {
+	f.session.mu.Lock()
+	defer f.session.mu.Unlock()
 	f.session.mu.spare = spare{f.partitions, f.entries, f.include}
-	f.partitions, f.entries = nil, nil
+	*f = Fetch{}
 }
 
 // all returns n times true.

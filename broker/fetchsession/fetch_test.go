@@ -166,8 +166,8 @@ func TestIncremental(t *testing.T) {
 	f.refused(request(id, 2, ""), wire.ErrInvalidFetchSessionEpoch)
 	f.refused(request(id, 4, ""), wire.ErrInvalidFetchSessionEpoch)
 	f.refused(request(id, -7, ""), wire.ErrInvalidFetchSessionEpoch)
-	f.begin(request(id, 3, "")).Drop()
-	f.begin(request(id, 4, "")).Drop()
+	f.begin(request(id, 3, "")).Release()
+	f.begin(request(id, 4, "")).Release()
 }
 
 // TestFairness: partitions that returned records are read last the next time.
@@ -184,7 +184,16 @@ func TestFairness(t *testing.T) {
 	if got := ids(fetch); !slices.Equal(got, []int32{1, 3, 0, 2}) {
 		t.Errorf("order %v", got)
 	}
-	fetch.Drop()
+	fetch.Release()
+
+	// The memory that was lent is used again, and only then.
+	third := f.begin(request(id, 3, ""))
+	parts := third.Partitions()
+	third.Finish(read(third, 10))
+	fourth := f.begin(request(id, 4, ""))
+	if &fourth.Partitions()[0] == &parts[0] {
+		t.Error("memory is shared that was not released")
+	}
 }
 
 func TestAddUpdateForget(t *testing.T) {
@@ -265,7 +274,6 @@ func TestRequestSentTwice(t *testing.T) {
 	if got, code := first.Throttled(); got != id || code != wire.ErrInvalidFetchSessionEpoch {
 		t.Errorf("first, throttled: %d, %v", got, code)
 	}
-	first.Drop()
 	if _, include, code := second.Finish(read(second, 10)); slices.Contains(include, true) || code != wire.None {
 		t.Errorf("second: %v, %v", include, code)
 	}
@@ -275,8 +283,8 @@ func TestEpochWraps(t *testing.T) {
 	f := newFixture(t, 80)
 	id := f.open(0)
 	f.find(id).mu.epoch = 1<<31 - 1
-	f.begin(request(id, 1<<31-1, "")).Drop()
-	f.begin(request(id, 1, "")).Drop()
+	f.begin(request(id, 1<<31-1, "")).Release()
+	f.begin(request(id, 1, "")).Release()
 }
 
 // TestTopicIDs: a session is of names or of ids, and a name is looked up until it is found.
