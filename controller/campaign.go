@@ -75,7 +75,7 @@ func (l *loop) lookAtController() {
 	case err != nil:
 		if ctx.Err() == nil {
 			l.log.Error("cannot read /controller", zap.Error(err))
-			l.after(retryAfter, &controllerChanged{session: l.session})
+			l.lookLater(retryAfter)
 		}
 	case info.ID != l.c.opts.BrokerID:
 		l.c.controllerID.Store(int32(info.ID))
@@ -89,10 +89,16 @@ func (l *loop) lookAtController() {
 	}
 }
 
+// lookLater looks at /controller again after a while; several reasons to do so are one.
+func (l *loop) lookLater(after time.Duration) {
+	l.callOff()
+	l.callOff = l.after(after, &controllerChanged{session: l.session})
+}
+
 // stand stands for election, and takes over after winning it.
 func (l *loop) stand() {
 	if rest := time.Until(l.restUntil); rest > 0 {
-		l.after(rest, &controllerChanged{session: l.session})
+		l.lookLater(rest)
 		return
 	}
 	s := l.session
@@ -104,7 +110,7 @@ func (l *loop) stand() {
 	case err != nil:
 		if s.ctx.Err() == nil {
 			l.log.Error("election failed", zap.Error(err))
-			l.after(retryAfter, &controllerChanged{session: s})
+			l.lookLater(retryAfter)
 		}
 		return
 	}

@@ -22,6 +22,7 @@ type fakeStore struct {
 	armed map[string]bool  // by what is watched
 	fail  map[string]error // by operation: what its next call ends with
 	calls map[string]int   // by operation
+	hook  func(op string)  // called by each operation; may be nil
 
 	controller   meta.BrokerID // -1: nobody
 	epoch        meta.ControllerEpoch
@@ -76,6 +77,9 @@ func (z *fakeStore) fire(what string, e event) {
 
 func (z *fakeStore) enter(ctx context.Context, op string) error {
 	z.calls[op]++
+	if z.hook != nil {
+		z.hook(op)
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ type loop struct {
 
 	// restUntil keeps a controller whose take-over failed from winning again at once: others get their chance.
 	restUntil time.Time
+	callOff   func() // calls off the next look at /controller
 	// after queues an event later and returns how to call it off. A field so that scripts run without a clock.
 	after func(d time.Duration, e event) (stop func())
 	// These start goroutines: followers of the watch on /controller, followers of a term's watches, a sender. Fields for
@@ -39,9 +40,10 @@ type loop struct {
 
 func newLoop(c *Controller) *loop {
 	l := &loop{
-		c:      c,
-		atOnce: 64,
-		log:    c.log,
+		c:       c,
+		atOnce:  64,
+		callOff: func() {},
+		log:     c.log,
 		after: func(d time.Duration, e event) func() {
 			timer := time.AfterFunc(d, func() { c.queue.put(e) })
 			return func() { timer.Stop() }

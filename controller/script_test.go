@@ -423,6 +423,25 @@ var stageCommands = map[string]func(s *stage, args []string){
 			s.zk.fire("topics", &topicsChanged{})
 		}
 	},
+	// replace <topic> <partition>:<replicas>...: deleted and created again by hand, before the controller looks
+	"replace": func(s *stage, args []string) {
+		s.zk.zxid++
+		a := meta.TopicAssignment{ID: meta.TopicID{15: byte(s.zk.zxid)}, Partitions: map[int32]meta.Assignment{}}
+		for _, arg := range args[1:] {
+			p, replicas, _ := strings.Cut(arg, ":")
+			n, _ := strconv.Atoi(p)
+			a.Partitions[int32(n)] = parseAssignment(replicas)
+			delete(s.zk.states, meta.TopicPartition{Topic: args[0], Partition: int32(n)})
+		}
+		s.zk.topics[args[0]] = a
+		s.zk.fire("topic "+args[0], &topicNodesChanged{topics: args[:1]})
+		s.zk.fire("topics", &topicsChanged{})
+	},
+	// mend <topic>: readable again
+	"mend": func(s *stage, args []string) {
+		delete(s.zk.brokenTopics, args[0])
+		s.zk.fire("topic "+args[0], &topicNodesChanged{topics: args[:1]})
+	},
 	// noid <topic>: the topic is from before topic ids
 	"noid": func(s *stage, args []string) {
 		a := s.zk.topics[args[0]]
