@@ -95,14 +95,16 @@ func classify(err error) error {
 	switch {
 	case err == nil, errors.As(err, &named):
 		return err
-	case errors.As(err, &code):
-		var message *string
-		if text, ok := strings.CutPrefix(err.Error(), code.Error()+": "); ok {
-			message = &text
-		}
-		return FromKError(code, message)
+	case errors.Is(err, sarama.ErrSASLAuthenticationFailed): // hidden from errors.As if the broker gave a reason
+		code = sarama.ErrSASLAuthenticationFailed
+	case !errors.As(err, &code):
+		return err
 	}
-	return err
+	var message *string
+	if text, ok := strings.CutPrefix(err.Error(), code.Error()+": "); ok {
+		message = &text
+	}
+	return FromKError(code, message)
 }
 
 // Unsupported says that the broker does not offer an API or call, whose name it spells as Java does: DESCRIBE_CONFIGS.

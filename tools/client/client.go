@@ -52,7 +52,7 @@ func Open(bootstrap string, p Properties, o Options) (*Cluster, error) {
 	for _, seed := range seeds {
 		host, _, _ := net.SplitHostPort(seed)
 		if _, err := net.LookupHost(host); err != nil {
-			c.warn("Couldn't resolve server %s from bootstrap.servers as DNS resolution failed for %s", seed, host)
+			c.report("WARN", fmt.Sprintf("Couldn't resolve server %s from bootstrap.servers as DNS resolution failed for %s", seed, host))
 			continue
 		}
 		c.seeds = append(c.seeds, seed)
@@ -174,9 +174,13 @@ func (c *Cluster) connect(address string, id int32) (*Node, error) {
 	}
 	n, err := dial(address, c.config)
 	if err != nil {
-		if err = classify(err); retriable(err) {
-			host, port, _ := net.SplitHostPort(address)
-			c.warn("Connection to node %d (%s/%s:%s) could not be established. Node may not be available.", id, nameOf(host), addressOf(host), port)
+		err = classify(err)
+		host, port, _ := net.SplitHostPort(address)
+		node := fmt.Sprintf("%d (%s/%s:%s)", id, nameOf(host), addressOf(host), port)
+		if retriable(err) {
+			c.report("WARN", "Connection to node "+node+" could not be established. Node may not be available.")
+		} else {
+			c.report("ERROR", "Connection to node "+node+" failed authentication due to: "+err.Error())
 		}
 		return nil, err
 	}
@@ -264,9 +268,9 @@ func (c *Cluster) Metadata(ctx context.Context, call string, topics ...string) (
 	return resp, err
 }
 
-func (c *Cluster) warn(format string, args ...any) {
+func (c *Cluster) report(level, message string) {
 	if c.log != nil {
-		option.Log(c.log, "WARN", "kraal.client", "[AdminClient clientId="+c.config.ClientID+"] "+fmt.Sprintf(format, args...))
+		option.Log(c.log, level, "kraal.client", "[AdminClient clientId="+c.config.ClientID+"] "+message)
 	}
 }
 
