@@ -14,7 +14,8 @@ import (
 // verify, and its own patience with a server that accepts but does not answer is ten receive timeouts.
 type dialer struct {
 	s     *Session
-	hosts []string // "host:port", in the order tried
+	hosts []string      // "host:port", in the order tried
+	idle  chan struct{} // closed by Next, once, when the session has ended; the session waits for it
 
 	mu struct {
 		sync.Mutex
@@ -22,13 +23,14 @@ type dialer struct {
 		failed int // attempts since a session was last had
 		err    error
 		conn   *wireConn // the latest; perhaps broken
+		ended  bool      // idle is closed
 	}
 }
 
 func newDialer(s *Session, hosts []string) *dialer {
 	hosts = append([]string(nil), hosts...)
 	rand.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
-	return &dialer{s: s, hosts: hosts}
+	return &dialer{s: s, hosts: hosts, idle: make(chan struct{})}
 }
 
 // Init, Len, Next and Connected make dialer a zk.HostProvider.
@@ -43,7 +45,12 @@ func (d *dialer) Next() (host string, retryStart bool) {
 	defer d.mu.Unlock()
 	host = d.hosts[d.mu.next%len(d.hosts)]
 	d.mu.next++
-	return host, d.s.ctx.Err() != nil
+	ended := d.s.Err() != nil
+	if ended && !d.mu.ended {
+		d.mu.ended = true
+		close(d.idle)
+	}
+	return host, ended
 }
 
 // Connected is called when a server has accepted the session.

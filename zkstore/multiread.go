@@ -152,6 +152,10 @@ func serverError(code int32) error {
 		return ErrNoNode
 	case -102:
 		return ErrNoAuth
+	case codeSessionExpired:
+		return zk.ErrSessionExpired
+	case -118:
+		return zk.ErrSessionMoved
 	}
 	return fmt.Errorf("ZooKeeper error %d", code)
 }

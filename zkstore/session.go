@@ -75,6 +75,13 @@ func Connect(ctx context.Context, o Options) (*Session, error) {
 	s.conn = conn
 	s.running.Go(func() {
 		<-s.done
+		if s.Expired() {
+			// The library answers a Close at once when it finds it before dialing again, and else after a second.
+			select {
+			case <-s.dialer.idle:
+			case <-time.After(time.Second):
+			}
+		}
 		s.conn.Close() // asks the server to end the session, for a second at most
 		s.dialer.closeConn()
 		for range events { // until the library's own loop has ended

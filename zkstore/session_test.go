@@ -63,7 +63,12 @@ func TestExpiry(t *testing.T) {
 	if _, err := z.RegisterBroker(ctx, BrokerRegistration{ID: 1}, 0); !errors.Is(err, ErrExpired) || errors.Is(err, ErrUnknownOutcome) {
 		t.Error(err)
 	}
+	began := time.Now()
 	must(t, z.Session().Close())
+	if took := time.Since(began); took > 3*time.Second {
+		t.Error("closing took", took)
+	}
+	t.Log("closed after", time.Since(began))
 
 	next := openAt(t, server.Addr()+z.s.chroot)
 	if live, _, err := next.Brokers(ctx); err != nil || len(live) != 0 {

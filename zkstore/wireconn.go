@@ -17,6 +17,8 @@ const (
 	maxPacket          = 4 << 20 // what Kafka forces jute.maxbuffer to
 	maxConnectResponse = 1 << 10
 	maxUnflushed       = 1 << 20
+	answerHeader       = 4 + 4 + 8 + 4 // int32 length, int32 xid, int64 zxid, int32 error
+	codeSessionExpired = -112
 )
 
 // wireConn is one connection to a server as the library sees it. It adds what the library leaves undone:
@@ -113,19 +115,22 @@ func (w *wireConn) await(n int) error {
 	return w.Conn.SetReadDeadline(w.readBy)
 }
 
-// nextFrame goes to the next answer that is for the library. An answer is int32 length, int32 xid, int64 zxid, int32 error
-// and what was asked for.
+// nextFrame goes to the next answer that is for the library.
 func (w *wireConn) nextFrame() error {
-	const head = 4 + 4
 	for {
-		if err := w.await(head); err != nil {
+		if err := w.await(answerHeader); err != nil {
 			return err
 		}
-		b, err := w.r.Peek(head)
+		b, err := w.r.Peek(answerHeader)
 		if err != nil {
 			return err
 		}
 		length, xid := binary.BigEndian.Uint32(b), int32(binary.BigEndian.Uint32(b[4:]))
+		if int32(binary.BigEndian.Uint32(b[16:])) == codeSessionExpired {
+			// A server took our connection over just before the session ended, and would leave it open.
+			w.s.log.Warn("ZooKeeper says that the session has expired")
+			w.s.end(ErrExpired)
+		}
 		if xid > firstOwnXID {
 			w.ahead = 4 + int(length)
 			return nil
@@ -149,14 +154,13 @@ func (w *wireConn) nextFrame() error {
 }
 
 func ownReplyOf(frame []byte) ownReply {
-	const header = 4 + 4 + 8 + 4
-	if len(frame) < header {
+	if len(frame) < answerHeader {
 		return ownReply{err: errShortReply}
 	}
-	if code := int32(binary.BigEndian.Uint32(frame[header-4:])); code != 0 {
+	if code := int32(binary.BigEndian.Uint32(frame[answerHeader-4:])); code != 0 {
 		return ownReply{code: code, err: serverError(code)}
 	}
-	return ownReply{data: frame[header:]}
+	return ownReply{data: frame[answerHeader:]}
 }
 
 // exchange sends one request and waits for its answer, or for the connection to break.

@@ -17,8 +17,8 @@ import (
 
 const (
 	classpathVariable = "KRAAL_ZOOKEEPER_CLASSPATH"
-	debianJar         = "/usr/share/java/zookeeper.jar" // its manifest names the rest
-	debianLogging     = "/usr/share/java/slf4j-nop.jar"
+	debianJar         = "/usr/share/java/zookeeper.jar" // its manifest names most of the rest
+	debianMore        = "/usr/share/java/slf4j-simple.jar:/usr/share/java/netty-codec.jar"
 
 	// patience is how long a server may take to serve, on a machine with other things to do.
 	patience = 60 * time.Second
@@ -30,20 +30,23 @@ const (
 // Server is one ZooKeeper server. Its methods are for the test's goroutine and fail the test when they cannot do
 // what they say.
 type Server struct {
-	t      testing.TB
-	dir    string
-	addr   string
-	o      options
-	peers  []string // the ensemble's "server.N=..." lines; none when it stands alone
-	cmd    *exec.Cmd
-	exited chan struct{} // closed by the goroutine that waits for cmd
-	paused bool
+	t    testing.TB
+	dir  string
+	addr string
+	o    options
+	// secureAddr is the port for TLS, if there is one.
+	secureAddr string
+	peers      []string // the ensemble's "server.N=..." lines; none when it stands alone
+	cmd        *exec.Cmd
+	exited     chan struct{} // closed by the goroutine that waits for cmd
+	paused     bool
 }
 
 type options struct {
 	config []string
 	jvm    []string
-	env    []string
+	files  map[string]string
+	secure bool
 }
 
 // Option changes how a server is run.
@@ -52,8 +55,25 @@ type Option func(*options)
 // Config adds a line to zoo.cfg; DIR in it stands for the server's directory.
 func Config(line string) Option { return func(o *options) { o.config = append(o.config, line) } }
 
-// JVM adds a flag for java.
+// JVM adds a flag for java; DIR in it stands for the server's directory.
 func JVM(flag string) Option { return func(o *options) { o.jvm = append(o.jvm, flag) } }
+
+// File puts a file into the server's directory.
+func File(name, content string) Option { return func(o *options) { o.files[name] = content } }
+
+// Secure opens a second port, for TLS, which asks clients for a certificate. Both stores are PEM files in the server's
+// directory, see [File].
+func Secure(keystore, truststore string) Option {
+	return func(o *options) {
+		o.secure = true
+		o.config = append(o.config,
+			"serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory",
+			"secureClientPortAddress=127.0.0.1",
+			"ssl.keyStore.location=DIR/"+keystore, "ssl.keyStore.type=PEM",
+			"ssl.trustStore.location=DIR/"+truststore, "ssl.trustStore.type=PEM",
+			"ssl.clientAuth=need")
+	}
+}
 
 // Start runs a server that stands alone and returns when it serves.
 func Start(t testing.TB, opts ...Option) *Server {
@@ -65,9 +85,18 @@ func Start(t testing.TB, opts ...Option) *Server {
 }
 
 func newServer(t testing.TB, opts []Option) *Server {
-	s := &Server{t: t, dir: t.TempDir(), addr: freeAddr(t)}
+	s := &Server{t: t, dir: t.TempDir(), addr: freeAddr(t), o: options{files: map[string]string{}}}
 	for _, o := range opts {
 		o(&s.o)
+	}
+	if s.o.secure {
+		s.secureAddr = freeAddr(t)
+		s.o.config = append(s.o.config, "secureClientPort="+port(s.secureAddr))
+	}
+	for name, content := range s.o.files {
+		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	t.Cleanup(s.kill)
 	return s
@@ -94,6 +123,9 @@ func require(t testing.TB) {
 // Addr is "host:port" for clients; it stays the same over Stop and Start.
 func (s *Server) Addr() string { return s.addr }
 
+// SecureAddr is "host:port" for clients with TLS; see [Secure].
+func (s *Server) SecureAddr() string { return s.secureAddr }
+
 // Dir is the server's directory.
 func (s *Server) Dir() string { return s.dir }
 
@@ -116,18 +148,22 @@ func (s *Server) launch() {
 	}
 	classpath := os.Getenv(classpathVariable)
 	if classpath == "" {
-		classpath = debianJar + ":" + debianLogging
+		classpath = debianJar + ":" + debianMore
 	}
-	args := append([]string{
+	args := []string{
 		"-cp", classpath,
 		"-Xmx128m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
 		"-Djava.net.preferIPv4Stack=true",
+		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 		"-Dzookeeper.admin.enableServer=false",
 		"-Dzookeeper.4lw.commands.whitelist=ruok,srvr,mntr",
 		"-Dzookeeper.forceSync=no", // the process is killed in tests, never the machine
 		"-Dzookeeper.preAllocSize=64",
 		"-Dzookeeper.snapshot.trust.empty=true",
-	}, s.o.jvm...)
+	}
+	for _, flag := range s.o.jvm {
+		args = append(args, strings.ReplaceAll(flag, "DIR", s.dir))
+	}
 	args = append(args, "org.apache.zookeeper.server.quorum.QuorumPeerMain", config)
 	out, err := os.OpenFile(filepath.Join(s.dir, "out"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -150,11 +186,10 @@ func (s *Server) launch() {
 }
 
 func (s *Server) config() string {
-	_, port, _ := net.SplitHostPort(s.addr)
 	lines := []string{
 		"dataDir=" + filepath.Join(s.dir, "data"),
 		"clientPortAddress=127.0.0.1",
-		"clientPort=" + port,
+		"clientPort=" + port(s.addr),
 		fmt.Sprintf("tickTime=%d", tick.Milliseconds()),
 		"initLimit=50",
 		"syncLimit=25",
