@@ -104,6 +104,7 @@ func DecodeRequestBody(h Header, body []byte) (kmsg.Request, error) {
 	if req == nil || h.Version < 0 || h.Version > req.MaxVersion() {
 		return nil, fmt.Errorf("%w: key %d version %d", ErrUnknownKey, h.Key, h.Version)
 	}
+	body = kmsgLayout(h, body)
 	if err := checkRequest(h.Key, h.Version, body); err != nil {
 		return nil, err
 	}
@@ -130,7 +131,11 @@ func AppendRequest(dst []byte, req kmsg.Request, correlationID int32, clientID s
 	if header >= 2 {
 		dst = append(dst, 0)
 	}
+	body := len(dst)
 	dst = req.AppendTo(dst)
+	if stop, ok := req.(*kmsg.StopReplicaRequest); ok {
+		kafkaLayout(stop, dst[body:])
+	}
 	putSize(dst[start:], len(dst)-start)
 	return dst
 }
