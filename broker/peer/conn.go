@@ -176,6 +176,9 @@ func (c *conn) deliver(buf *wire.Buffer) error {
 func (c *conn) diagnose(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.ctx.Err() != nil {
+		return ErrClosed
+	}
 	if err == io.EOF {
 		return errors.New("connection was closed by the peer")
 	}

@@ -237,6 +237,7 @@ func (p *Pool) forget(c *conn) {
 func (p *Pool) Disconnect(addr string) {
 	p.mu.Lock()
 	c := p.mu.conns[addr]
+	delete(p.mu.conns, addr)
 	delete(p.mu.fails, addr)
 	p.mu.Unlock()
 	if c != nil {
