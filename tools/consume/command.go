@@ -17,6 +17,7 @@ import (
 	"github.com/kraal-mq/kraal/tools/client"
 	"github.com/kraal-mq/kraal/tools/javaconfig"
 	"github.com/kraal-mq/kraal/tools/option"
+	"github.com/kraal-mq/kraal/tools/stream"
 )
 
 const logger = "kraal.consume"
@@ -100,10 +101,10 @@ func (p *printer) run(ctx context.Context) int {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	// The source sends batches, loop receives; never closed. Some slack, so that fetching goes on while loop prints.
-	batches := make(chan batch, 4)
+	batches := make(chan stream.Batch, 4)
 	ended := make(chan error, 1) // the source's result, taken below or by loop
 	source := p.source(conf)
-	go func() { ended <- source.run(ctx, batches) }()
+	go func() { ended <- source.Run(ctx, batches) }()
 	reason := p.loop(ctx, batches, ended)
 	stop()
 	if !errors.Is(reason, errSource) {
@@ -116,18 +117,14 @@ func (p *printer) run(ctx context.Context) int {
 	return p.explain(reason)
 }
 
-func (p *printer) source(conf *javaconfig.Consumer) source {
-	warn := func(message string) {
+func (p *printer) source(conf *javaconfig.Consumer) stream.Source {
+	o := stream.SourceOptions{Selection: p.selection, Group: p.group, Partition: p.partition, Offset: p.offset, Warn: func(message string) {
 		p.log("WARN", "[Consumer clientId="+conf.Sarama.ClientID+"] "+message, "")
-	}
-	if p.group != "" {
-		return &grouped{settings: conf, selection: p.selection, id: p.group, warn: warn}
-	}
-	start := p.offset
+	}}
 	if p.partition == nil {
-		start = conf.Sarama.Consumer.Offsets.Initial
+		o.Offset = conf.Sarama.Consumer.Offsets.Initial
 	}
-	return &direct{settings: conf, selection: p.selection, only: p.partition, offset: start, warn: warn}
+	return stream.NewSource(conf, o)
 }
 
 // Reasons to end other than having printed enough.
@@ -145,11 +142,11 @@ type formatError struct{ cause error }
 
 func (e *formatError) Error() string { return e.cause.Error() }
 
-func (p *printer) loop(ctx context.Context, batches <-chan batch, ended <-chan error) error {
+func (p *printer) loop(ctx context.Context, batches <-chan stream.Batch, ended <-chan error) error {
 	timer := time.NewTimer(p.timeout)
 	defer timer.Stop()
 	for p.most < 0 || p.count < p.most {
-		var b batch
+		var b stream.Batch
 		select {
 		case b = <-batches:
 		default: // nothing more right now: show what there is
@@ -167,15 +164,15 @@ func (p *printer) loop(ctx context.Context, batches <-chan batch, ended <-chan e
 				return errTimeout
 			}
 		}
-		for _, m := range b.messages {
+		for _, m := range b.Messages {
 			if p.most >= 0 && p.count >= p.most {
 				return nil
 			}
 			if err := p.print(ctx, m); err != nil {
 				return err
 			}
-			if b.consumed != nil {
-				b.consumed(m)
+			if b.Consumed != nil {
+				b.Consumed(m)
 			}
 		}
 		select {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/kraal-mq/kraal/tools/client"
 	"github.com/kraal-mq/kraal/tools/option"
+	"github.com/kraal-mq/kraal/tools/stream"
 )
 
 func sample() []*record {
@@ -196,7 +197,7 @@ func TestUnreachable(t *testing.T) {
 }
 
 // A loop test feeds the printer by hand.
-func loop(t *testing.T, p *printer, feed func(batches chan<- batch, ended chan<- error)) (string, error) {
+func loop(t *testing.T, p *printer, feed func(batches chan<- stream.Batch, ended chan<- error)) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
 	p.out = bufio.NewWriter(&out)
@@ -209,7 +210,7 @@ func loop(t *testing.T, p *printer, feed func(batches chan<- batch, ended chan<-
 	if p.timeout == 0 {
 		p.timeout = forever
 	}
-	batches, ended := make(chan batch, 10), make(chan error, 1)
+	batches, ended := make(chan stream.Batch, 10), make(chan error, 1)
 	feed(batches, ended)
 	err := p.loop(context.Background(), batches, ended)
 	p.out.Flush()
@@ -228,9 +229,9 @@ func TestLoopCountsAndMarks(t *testing.T) {
 	marked := 0
 	mark := func(*sarama.ConsumerMessage) { marked++ }
 	p := &printer{settings: &settings{most: 3}}
-	out, err := loop(t, p, func(b chan<- batch, _ chan<- error) {
-		b <- batch{messages("a", "b"), mark}
-		b <- batch{messages("c", "d"), mark}
+	out, err := loop(t, p, func(b chan<- stream.Batch, _ chan<- error) {
+		b <- stream.Batch{Messages: messages("a", "b"), Consumed: mark}
+		b <- stream.Batch{Messages: messages("c", "d"), Consumed: mark}
 	})
 	if out != "a\nb\nc\n" || err != nil || p.count != 3 || marked != 3 {
 		t.Errorf("%q, %v, count %d, marked %d", out, err, p.count, marked)
@@ -238,33 +239,34 @@ func TestLoopCountsAndMarks(t *testing.T) {
 }
 
 func TestLoopEnds(t *testing.T) {
+	invalidTopics := "Invalid topics: [x y]"
 	for name, c := range map[string]struct {
 		settings settings
-		feed     func(*printer, chan<- batch, chan<- error)
+		feed     func(*printer, chan<- stream.Batch, chan<- error)
 		reason   error
 		code     int
 		says     string
 	}{
-		"timeout": {settings{most: -1, timeout: time.Millisecond}, func(*printer, chan<- batch, chan<- error) {}, errTimeout, 0,
+		"timeout": {settings{most: -1, timeout: time.Millisecond}, func(*printer, chan<- stream.Batch, chan<- error) {}, errTimeout, 0,
 			"org.apache.kafka.common.errors.TimeoutException\nProcessed a total of 0 messages\n"},
-		"signal": {settings{most: -1}, func(p *printer, _ chan<- batch, _ chan<- error) {
+		"signal": {settings{most: -1}, func(p *printer, _ chan<- stream.Batch, _ chan<- error) {
 			p.signals = make(chan os.Signal, 1)
 			p.signals <- syscall.SIGINT
 		}, nil, 130, "Processed a total of 0 messages\n"},
-		"failure": {settings{most: -1}, func(_ *printer, _ chan<- batch, ended chan<- error) {
-			ended <- final(sarama.ErrInvalidTopic, "Invalid topics: [x y]")
+		"failure": {settings{most: -1}, func(_ *printer, _ chan<- stream.Batch, ended chan<- error) {
+			ended <- client.FromCode(17, &invalidTopics)
 		},
 			errSource, 0, "org.apache.kafka.common.errors.InvalidTopicException: Invalid topics: [x y]\nProcessed a total of 0 messages\n"},
-		"authentication": {settings{most: -1}, func(_ *printer, _ chan<- batch, ended chan<- error) {
-			ended <- named(sarama.ErrSASLAuthenticationFailed, "t")
+		"authentication": {settings{most: -1}, func(_ *printer, _ chan<- stream.Batch, ended chan<- error) {
+			ended <- client.FromKError(sarama.ErrSASLAuthenticationFailed, nil)
 		}, errSource, 1, client.SASLAuthentication},
 		"format": {settings{most: -1, formatter: newDefaultFormatter(map[string]string{"value.deserializer": serialization + "LongDeserializer"}, nil)},
-			func(_ *printer, b chan<- batch, _ chan<- error) { b <- batch{messages: messages("v1")} }, nil, 1,
+			func(_ *printer, b chan<- stream.Batch, _ chan<- error) { b <- stream.Batch{Messages: messages("v1")} }, nil, 1,
 			"Processed a total of 1 messages\n"},
 	} {
 		var errs bytes.Buffer
 		p := &printer{settings: &c.settings, err: &errs}
-		_, err := loop(t, p, func(b chan<- batch, ended chan<- error) { c.feed(p, b, ended) })
+		_, err := loop(t, p, func(b chan<- stream.Batch, ended chan<- error) { c.feed(p, b, ended) })
 		if c.reason != nil && !errors.Is(err, c.reason) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -278,24 +280,9 @@ func TestLoopSkips(t *testing.T) {
 	var errs bytes.Buffer
 	p := &printer{settings: &settings{most: 1, formatter: newDefaultFormatter(map[string]string{"value.deserializer": serialization + "LongDeserializer"}, nil)},
 		skip: true, err: &errs}
-	out, err := loop(t, p, func(b chan<- batch, _ chan<- error) { b <- batch{messages: messages("v1")} })
+	out, err := loop(t, p, func(b chan<- stream.Batch, _ chan<- error) { b <- stream.Batch{Messages: messages("v1")} })
 	if out != "" || err != nil || !strings.Contains(errs.String(), "ERROR Error processing message, skipping this message: ") ||
 		!strings.Contains(errs.String(), "org.apache.kafka.common.errors.SerializationException: Size of data received by LongDeserializer is not 8\n") {
 		t.Errorf("%q, %v\n%s", out, err, errs.String())
-	}
-}
-
-func TestSelection(t *testing.T) {
-	s, err := newSelection("", "lines.*|x")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for topic, want := range map[string]bool{"lines": true, "lines2": true, "x": true, "xx": false, "online": false} {
-		if s.matches.MatchString(topic) != want {
-			t.Errorf("%s: %t", topic, !want)
-		}
-	}
-	if _, err := newSelection("", "["); err == nil {
-		t.Error("no complaint")
 	}
 }

@@ -2,15 +2,13 @@
 //
 //	command.go      options, and the loop that prints
 //	settings.go     options and properties become the Java consumer's settings
-//	source.go       where records come from, and the topics to read
-//	direct.go       without a group id: every partition is read directly
-//	group.go        with a group id: what the group's coordinator assigns is read, and offsets are committed
 //	timestamps.go   whose clock set the timestamps of a topic
 //	formatter.go    what is printed; default.go, deserialize.go: Kafka's default
 //
 // Kafka's tool makes up a group id if it is given none, joins that group and commits nothing. The records are the same
-// if no group is joined, and a broker need not coordinate anything; so kraal does not.
+// if no group is joined, and a broker need not coordinate anything; so without --group kraal
+// reads the partitions directly (tools/stream).
 //
-// Goroutines: the source's (one for each partition) hand batches to the printing loop over one channel and end, all of
-// them, before the command does. A slow terminal so holds up the fetching.
+// The source's goroutines hand batches to the printing loop over one channel and end, all of them, before the command
+// does. A slow terminal so holds up the fetching.
 package consume

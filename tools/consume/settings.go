@@ -14,13 +14,14 @@ import (
 	"github.com/kraal-mq/kraal/tools/client"
 	"github.com/kraal-mq/kraal/tools/javaconfig"
 	"github.com/kraal-mq/kraal/tools/option"
+	"github.com/kraal-mq/kraal/tools/stream"
 )
 
 // settings are what options and properties come to. Errors that options.go's functions return have been printed.
 type settings struct {
 	properties client.Properties // of the consumer
 	group      string            // empty: none
-	selection  selection
+	selection  stream.Selection
 	partition  *int32
 	offset     int64
 	most       int // messages, -1: no end
@@ -72,7 +73,7 @@ func newSettings(c *cli.Context) (*settings, error) {
 	if c.IsSet("include") {
 		include = c.String("include")
 	}
-	if s.selection, err = newSelection(c.String("topic"), include); err != nil {
+	if s.selection, err = stream.NewSelection(c.String("topic"), include); err != nil {
 		return nil, client.Uncaught(c, err)
 	}
 	return s, s.buildFormatter(c)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kraal-mq/kraal/tools/client"
 	"github.com/kraal-mq/kraal/tools/option"
+	"github.com/kraal-mq/kraal/tools/stream"
 )
 
 const logger = "kraal.produce"
@@ -79,14 +80,20 @@ func action(c *cli.Context) error {
 		return thrown(c, err)
 	}
 	topic := c.String("topic")
-	s := newSender(settings, topic, c.Bool("sync"), func(m *sarama.ProducerMessage, err error) {
-		option.Log(c.App.ErrWriter, "ERROR", logger, fmt.Sprintf("Error when sending message to topic %s with key: %s, value: %s with error:",
-			topic, valueSize(m.Key), valueSize(m.Value)))
-		fmt.Fprintln(c.App.ErrWriter, client.Trace(err))
+	s := stream.NewSender(settings, topic, stream.SenderOptions{
+		Sync: c.Bool("sync"),
+		Done: func(m *sarama.ProducerMessage, err error) {
+			if err == nil {
+				return
+			}
+			option.Log(c.App.ErrWriter, "ERROR", logger, fmt.Sprintf("Error when sending message to topic %s with key: %s, value: %s with error:",
+				topic, valueSize(m.Key), valueSize(m.Value)))
+			fmt.Fprintln(c.App.ErrWriter, client.Trace(err))
+		},
+		Warn: func(message string) {
+			option.Log(c.App.ErrWriter, "WARN", logger, "[Producer clientId="+settings.Sarama.ClientID+"] "+message)
+		},
 	})
-	s.warn = func(message string) {
-		option.Log(c.App.ErrWriter, "WARN", logger, "[Producer clientId="+settings.Sarama.ClientID+"] "+message)
-	}
 	in, stop := interruptible(c.App.Reader)
 	p := &pump{lines: newLines(in, settings.MaxRequestSize), format: format, sender: s}
 	if onTerminal(c.App.Reader) && onTerminal(c.App.Writer) {
@@ -94,7 +101,7 @@ func action(c *cli.Context) error {
 	}
 	err = p.run()
 	stop() // a second signal ends the process while the rest is being sent
-	s.close()
+	s.Close()
 	var sig *signalError
 	switch {
 	case errors.As(err, &sig):
@@ -115,7 +122,7 @@ func thrown(c *cli.Context, err error) error {
 type pump struct {
 	lines  *lines
 	format *lineFormat
-	sender *sender
+	sender *stream.Sender
 	prompt io.Writer // nil unless somebody types
 	arena  []byte
 }
@@ -139,10 +146,9 @@ func (p *pump) run() error {
 		}
 		m := newMessage(parsed)
 		if size > len(line) {
-			err = p.sender.fail(m, client.FromKError(sarama.ErrMessageSizeTooLarge, ptr(fmt.Sprintf("The message is %d bytes when serialized "+
-				"which is larger than %d, which is the value of the max.request.size configuration.", size, p.lines.limit))))
+			err = p.sender.Fail(m, p.sender.TooLarge(size))
 		} else {
-			err = p.sender.send(m)
+			err = p.sender.Send(m)
 		}
 		if err != nil {
 			return client.Execution(err)
@@ -173,4 +179,12 @@ func newMessage(parsed message) *sarama.ProducerMessage {
 		m.Headers = append(m.Headers, sarama.RecordHeader{Key: []byte(h.key), Value: h.value})
 	}
 	return m
+}
+
+// valueSize is the length of a key or value as it is reported.
+func valueSize(e sarama.Encoder) string {
+	if e == nil {
+		return "null"
+	}
+	return fmt.Sprintf("%d bytes", e.Length())
 }

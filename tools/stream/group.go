@@ -1,4 +1,4 @@
-package consume
+package stream
 
 import (
 	"context"
@@ -14,19 +14,17 @@ import (
 
 // grouped reads what a consumer group assigns to this member.
 type grouped struct {
-	settings  *javaconfig.Consumer
-	selection selection
-	id        string
-	warn      func(message string)
+	SourceOptions
+	settings *javaconfig.Consumer
 }
 
-func (g *grouped) run(ctx context.Context, out chan<- batch) error {
+func (g *grouped) Run(ctx context.Context, out chan<- Batch) error {
 	c, err := sarama.NewClient(g.settings.Seeds, g.settings.Sarama)
 	if err != nil {
 		return &client.Error{Class: client.KafkaException, Message: "Failed to construct kafka consumer", Cause: err}
 	}
 	defer c.Close()
-	group, err := sarama.NewConsumerGroupFromClient(g.id, c)
+	group, err := sarama.NewConsumerGroupFromClient(g.Group, c)
 	if err != nil {
 		return err
 	}
@@ -35,7 +33,7 @@ func (g *grouped) run(ctx context.Context, out chan<- batch) error {
 	defer group.Close() // commits, leaves the group, closes Errors
 	helpers.Go(func() {
 		for err := range group.Errors() {
-			g.warn(err.Error())
+			g.Warn(err.Error())
 		}
 	})
 	retry := backoff{first: g.settings.Retry}
@@ -46,7 +44,7 @@ func (g *grouped) run(ctx context.Context, out chan<- batch) error {
 		} else if isFinal(err) {
 			return err
 		} else if ctx.Err() == nil {
-			g.warn(err.Error())
+			g.Warn(err.Error())
 		}
 		pause(ctx, retry.more())
 	}
@@ -54,8 +52,8 @@ func (g *grouped) run(ctx context.Context, out chan<- batch) error {
 }
 
 // session is a membership until the group rebalances or the selected topics change.
-func (g *grouped) session(ctx context.Context, c sarama.Client, group sarama.ConsumerGroup, out chan<- batch) error {
-	topics, err := g.selection.topics(c)
+func (g *grouped) session(ctx context.Context, c sarama.Client, group sarama.ConsumerGroup, out chan<- Batch) error {
+	topics, err := g.Selection.topics(c)
 	if err != nil {
 		return err
 	}
@@ -66,24 +64,31 @@ func (g *grouped) session(ctx context.Context, c sarama.Client, group sarama.Con
 	var watcher sync.WaitGroup
 	defer watcher.Wait()
 	defer stop()
-	if g.selection.matches != nil {
+	if g.Selection.matches != nil {
 		watcher.Go(func() {
 			for pause(ctx, g.settings.Sarama.Metadata.RefreshFrequency) {
-				if now, err := g.selection.topics(c); err == nil && !slices.Equal(now, topics) {
+				if now, err := g.Selection.topics(c); err == nil && !slices.Equal(now, topics) {
 					stop()
 				}
 			}
 		})
 	}
-	return named(group.Consume(ctx, topics, &claims{out}), topics[0])
+	return named(group.Consume(ctx, topics, &claims{out, g.Assigned}), topics[0])
 }
 
 var errNoTopic = errors.New("no topic matches")
 
 // claims hands the messages of a session's partitions on.
-type claims struct{ out chan<- batch }
+type claims struct {
+	out      chan<- Batch
+	assigned func()
+}
 
-func (*claims) Setup(sarama.ConsumerGroupSession) error   { return nil }
+func (c *claims) Setup(sarama.ConsumerGroupSession) error {
+	c.assigned()
+	return nil
+}
+
 func (*claims) Cleanup(sarama.ConsumerGroupSession) error { return nil }
 
 func (c *claims) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
@@ -97,7 +102,7 @@ func (c *claims) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.Consum
 				return nil
 			}
 			select {
-			case c.out <- batch{takeMore(m, claim.Messages()), consumed}:
+			case c.out <- Batch{takeMore(m, claim.Messages()), consumed}:
 			case <-s.Context().Done():
 				return nil
 			}

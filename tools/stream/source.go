@@ -1,4 +1,4 @@
-package consume
+package stream
 
 import (
 	"context"
@@ -11,42 +11,65 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/kraal-mq/kraal/tools/client"
+	"github.com/kraal-mq/kraal/tools/javaconfig"
 )
 
-// A source brings records.
-type source interface {
-	// run sends batches until ctx is done, and then returns nil, or until it cannot go on. When it returns, all it
-	// started has ended.
-	run(ctx context.Context, out chan<- batch) error
+// A Source brings records.
+type Source interface {
+	// Run sends batches until ctx is done, and then returns nil, or until it cannot go on. When it returns, all it started
+	// has ended.
+	Run(ctx context.Context, out chan<- Batch) error
 }
 
-// batch is what a partition has brought. consumed, if not nil, is to be called with each message that was printed, in
+// Batch is what a partition has brought. Consumed, if not nil, is to be called with each message that was dealt with, in
 // order.
-type batch struct {
-	messages []*sarama.ConsumerMessage
-	consumed func(*sarama.ConsumerMessage)
+type Batch struct {
+	Messages []*sarama.ConsumerMessage
+	Consumed func(*sarama.ConsumerMessage)
 }
 
-// selection is which topics are read: one by name, or all that match.
-type selection struct {
+// SourceOptions say what to read.
+type SourceOptions struct {
+	Selection Selection
+	Group     string // join this group; the following two are for reading without one
+	Partition *int32 // nil for all
+	Offset    int64  // where to start: an offset, sarama.OffsetOldest or OffsetNewest
+
+	Assigned func() // called when partitions to read have been found or assigned; may be nil
+	Warn     func(message string)
+}
+
+// NewSource prepares to read.
+func NewSource(settings *javaconfig.Consumer, o SourceOptions) Source {
+	if o.Assigned == nil {
+		o.Assigned = func() {}
+	}
+	if o.Group != "" {
+		return &grouped{settings: settings, SourceOptions: o}
+	}
+	return &direct{settings: settings, SourceOptions: o}
+}
+
+// Selection is which topics are read: one by name, or all that match.
+type Selection struct {
 	topic   string
 	matches *regexp.Regexp // nil with topic
 }
 
-// newSelection takes a topic, or an expression that has to match the whole name.
-func newSelection(topic, include string) (selection, error) {
+// NewSelection takes a topic, or an expression that has to match the whole name.
+func NewSelection(topic, include string) (Selection, error) {
 	if topic != "" {
-		return selection{topic: topic}, nil
+		return Selection{topic: topic}, nil
 	}
 	matches, err := regexp.Compile(`\A(?:` + include + `)\z`)
 	if err != nil {
-		return selection{}, &client.Error{Class: "java.util.regex.PatternSyntaxException", Message: err.Error()}
+		return Selection{}, &client.Error{Class: "java.util.regex.PatternSyntaxException", Message: err.Error()}
 	}
-	return selection{matches: matches}, nil
+	return Selection{matches: matches}, nil
 }
 
 // topics asks the cluster what there is. An error that is no *client.Error may pass.
-func (s selection) topics(c sarama.Client) ([]string, error) {
+func (s Selection) topics(c sarama.Client) ([]string, error) {
 	if s.matches == nil {
 		if err := c.RefreshMetadata(s.topic); err != nil && !errors.Is(err, sarama.ErrLeaderNotAvailable) {
 			return nil, named(err, s.topic)
@@ -103,7 +126,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 // backoff gives growing pauses: Java's retry.backoff.ms up to retry.backoff.max.ms.
 type backoff struct{ first, next time.Duration }
 
-const longestBackoff = time.Second
+const longestBackoff = time.Second // retry.backoff.max.ms
 
 func (b *backoff) more() time.Duration {
 	d := max(b.next, b.first)

@@ -1,10 +1,9 @@
-package produce
+package stream
 
 import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 	"time"
 
@@ -14,59 +13,84 @@ import (
 	"github.com/kraal-mq/kraal/tools/javaconfig"
 )
 
-// sender sends messages to one topic. Its methods are for one goroutine.
-type sender struct {
+// Sender sends messages to one topic. Its methods are for one goroutine.
+type Sender struct {
 	settings *javaconfig.Producer
 	topic    string
-	failed   func(m *sarama.ProducerMessage, err error) // called by the answering goroutine, and by send
-	warn     func(message string)
+	options  SenderOptions
 
 	client   sarama.Client
 	producer sarama.AsyncProducer // nil until the topic's partitions are known
 	answers  sync.WaitGroup       // the answering goroutine
 	memory   *memory
 
-	sync bool
-	// outcome is what became of a message, if sync is set. Sender: the answering goroutine; receiver: send. Only one
-	// message is on its way then, so with a capacity of 1 nobody is blocked. Never closed.
+	// outcome is what became of a message, with Sync. Sender: the answering goroutine; receiver: Send. Only one message is
+	// on its way then, so with a capacity of 1 nobody is blocked. Never closed.
 	outcome chan error
 }
 
-func newSender(settings *javaconfig.Producer, topic string, sync bool, failed func(*sarama.ProducerMessage, error)) *sender {
-	s := &sender{settings: settings, topic: topic, failed: failed, warn: func(string) {}, memory: newMemory(settings.BufferMemory), sync: sync,
-		outcome: make(chan error, 1)}
-	conf := &settings.Sarama.Producer
-	if sync { // nothing more will come that would be worth lingering for
-		conf.Flush.Frequency, conf.Flush.Bytes = 0, 0
+// SenderOptions are what the tools want to know.
+type SenderOptions struct {
+	Sync bool // Send waits for the acknowledgement
+	// Done is told what became of each message, unless Send returns it. The answering goroutine calls it, and Send does.
+	Done func(m *sarama.ProducerMessage, err error)
+	Warn func(message string)
+}
+
+// NewSender prepares to send. Nobody is connected to before the first message is there.
+func NewSender(settings *javaconfig.Producer, topic string, o SenderOptions) *Sender {
+	s := &Sender{settings: settings, topic: topic, options: o, memory: newMemory(settings.BufferMemory), outcome: make(chan error, 1)}
+	conf := settings.Sarama
+	if o.Sync { // nothing more will come that would be worth lingering for
+		conf.Producer.Flush.Frequency, conf.Producer.Flush.Bytes = 0, 0
 	}
-	conf.Retry.BackoffFunc = s.backoff
+	conf.Producer.Transaction.ID = settings.TransactionalID
+	conf.Producer.Retry.BackoffFunc = s.backoff
 	return s
 }
 
-// send hands a message over. Failures go to failed; if the sender is synchronous they are returned instead.
-func (s *sender) send(m *sarama.ProducerMessage) error {
+// Send hands a message over, and waits while too much is on its way. Failures go to Done, with Sync they are returned.
+func (s *Sender) Send(m *sarama.ProducerMessage) error {
 	if err := s.connect(); err != nil {
-		return s.fail(m, err)
+		return s.Fail(m, err)
 	}
 	m.Topic = s.topic
 	s.memory.take(int64(m.ByteSize(2)))
 	s.producer.Input() <- m
-	if s.sync {
+	if s.options.Sync {
 		return <-s.outcome
 	}
 	return nil
 }
 
-func (s *sender) fail(m *sarama.ProducerMessage, err error) error {
-	if s.sync {
+// Fail is Send for a message that is known to be of no use.
+func (s *Sender) Fail(m *sarama.ProducerMessage, err error) error {
+	if s.options.Sync {
 		return err
 	}
-	s.failed(m, err)
+	s.options.Done(m, err)
 	return nil
 }
 
-// close waits for what is on its way.
-func (s *sender) close() {
+// TooLarge is the error for a message of this size.
+func (s *Sender) TooLarge(size int) error {
+	return client.FromKError(sarama.ErrMessageSizeTooLarge, ptr(fmt.Sprintf("The message is %d bytes when serialized which is larger than %d, "+
+		"which is the value of the max.request.size configuration.", size, s.settings.MaxRequestSize)))
+}
+
+// Begin starts a transaction.
+func (s *Sender) Begin() error {
+	if err := s.connect(); err != nil {
+		return err
+	}
+	return s.producer.BeginTxn()
+}
+
+// Commit waits for all that was sent and commits the transaction.
+func (s *Sender) Commit() error { return s.producer.CommitTxn() }
+
+// Close waits for what is on its way.
+func (s *Sender) Close() {
 	if s.producer != nil {
 		s.producer.AsyncClose()
 		s.answers.Wait()
@@ -77,7 +101,7 @@ func (s *sender) close() {
 }
 
 // connect waits, max.block.ms at most, until a broker can be reached that knows where the topic's partitions are.
-func (s *sender) connect() error {
+func (s *Sender) connect() error {
 	if s.producer != nil {
 		return nil
 	}
@@ -93,7 +117,7 @@ func (s *sender) connect() error {
 			return err
 		}
 		if !warned {
-			s.warn(fmt.Sprintf("%v", err))
+			s.options.Warn(fmt.Sprintf("%v", err))
 			warned = true
 		}
 		if time.Until(deadline) < s.settings.Sarama.Metadata.Retry.Backoff {
@@ -105,7 +129,7 @@ func (s *sender) connect() error {
 }
 
 // tryConnect returns a *client.Error if trying again is of no use.
-func (s *sender) tryConnect() error {
+func (s *Sender) tryConnect() error {
 	if s.client == nil {
 		c, err := sarama.NewClient(s.settings.Seeds, s.settings.Sarama)
 		if err != nil {
@@ -144,7 +168,7 @@ var errNoLeader = errors.New("no partition has a leader")
 func ptr(s string) *string { return &s }
 
 // chooseIdempotence turns idempotence on unless nobody insists on it and the broker cannot.
-func (s *sender) chooseIdempotence() error {
+func (s *Sender) chooseIdempotence() error {
 	conf := s.settings.Sarama
 	if conf.Producer.Idempotent = s.settings.Idempotent; !conf.Producer.Idempotent || s.settings.MustBeIdempotent {
 		return nil
@@ -168,7 +192,7 @@ func (s *sender) chooseIdempotence() error {
 }
 
 // answer takes what the producer says about each message.
-func (s *sender) answer() {
+func (s *Sender) answer() {
 	successes, failures := s.producer.Successes(), s.producer.Errors()
 	for successes != nil || failures != nil {
 		select {
@@ -188,37 +212,34 @@ func (s *sender) answer() {
 	}
 }
 
-func (s *sender) done(m *sarama.ProducerMessage, err error) {
+func (s *Sender) done(m *sarama.ProducerMessage, err error) {
 	s.memory.give(int64(m.ByteSize(2)))
 	switch {
-	case s.sync:
+	case s.options.Sync:
 		s.outcome <- err
-	case err != nil:
-		s.failed(m, err)
+	default:
+		s.options.Done(m, err)
 	}
 }
 
 // describe names a failure as the Java client would.
-func (s *sender) describe(f *sarama.ProducerError) error {
+func (s *Sender) describe(f *sarama.ProducerError) error {
 	var code sarama.KError
 	var config sarama.ConfigurationError
 	switch {
 	case errors.As(f.Err, &code):
 		return client.FromKError(code, nil)
 	case errors.As(f.Err, &config):
-		return client.FromKError(sarama.ErrMessageSizeTooLarge, ptr(fmt.Sprintf("The message is %d bytes when serialized which is larger than %d, "+
-			"which is the value of the max.request.size configuration.", f.Msg.ByteSize(2), s.settings.MaxRequestSize)))
+		return s.TooLarge(f.Msg.ByteSize(2))
 	}
 	return &client.Error{Class: client.TimeoutException, Cause: f.Err,
 		Message: fmt.Sprintf("Expiring 1 record(s) for %s-%d: %v", s.topic, f.Msg.Partition, f.Err)}
 }
 
-const longestBackoff = time.Second // retry.backoff.max.ms
-
 // backoff waits before a retry. Java's producer does not count the time without a reachable leader as tries: a failover
 // takes longer than the three tries of this tool's default. So this waits until every leader of the topic can be
 // reached, for no longer than this try's share of delivery.timeout.ms.
-func (s *sender) backoff(retries, most int) time.Duration {
+func (s *Sender) backoff(retries, most int) time.Duration {
 	pause := s.settings.Sarama.Producer.Retry.Backoff
 	for range min(retries-1, 10) {
 		pause = min(2*pause, longestBackoff)
@@ -233,7 +254,7 @@ func (s *sender) backoff(retries, most int) time.Duration {
 	}
 }
 
-func (s *sender) leadersReachable() bool {
+func (s *Sender) leadersReachable() bool {
 	if err := s.client.RefreshMetadata(s.topic); err != nil {
 		return false
 	}
@@ -251,12 +272,4 @@ func (s *sender) leadersReachable() bool {
 		}
 	}
 	return true
-}
-
-// valueSize is the length Java prints of a key or value.
-func valueSize(e sarama.Encoder) string {
-	if e == nil {
-		return "null"
-	}
-	return fmt.Sprintf("%d bytes", min(e.Length(), math.MaxInt32))
 }

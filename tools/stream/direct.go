@@ -1,4 +1,4 @@
-package consume
+package stream
 
 import (
 	"context"
@@ -14,15 +14,12 @@ import (
 
 // direct reads every partition of the selected topics, or one, without a group.
 type direct struct {
-	settings  *javaconfig.Consumer
-	selection selection
-	only      *int32 // the partition, nil for all
-	offset    int64  // where to start: an offset, sarama.OffsetOldest or OffsetNewest
-	warn      func(message string)
+	SourceOptions
+	settings *javaconfig.Consumer
 
 	client   sarama.Client
 	consumer sarama.Consumer
-	out      chan<- batch
+	out      chan<- Batch
 
 	mu struct {
 		sync.Mutex
@@ -37,7 +34,7 @@ type topicPartition struct {
 	partition int32
 }
 
-func (d *direct) run(ctx context.Context, out chan<- batch) (err error) {
+func (d *direct) Run(ctx context.Context, out chan<- Batch) (err error) {
 	if d.client, err = sarama.NewClient(d.settings.Seeds, d.settings.Sarama); err != nil {
 		return &client.Error{Class: client.KafkaException, Message: "Failed to construct kafka consumer", Cause: err}
 	}
@@ -71,9 +68,12 @@ func (d *direct) discover(ctx context.Context) error {
 			return err
 		}
 		if err != nil && !warned {
-			d.warn(err.Error())
+			d.Warn(err.Error())
 		}
 		warned = err != nil
+		if len(followed) == 0 && len(found) > 0 {
+			d.Assigned()
+		}
 		for _, tp := range found {
 			if !followed[tp] {
 				followed[tp] = true
@@ -93,12 +93,12 @@ func (d *direct) discover(ctx context.Context) error {
 }
 
 func (d *direct) partitions() ([]topicPartition, error) {
-	topics, err := d.selection.topics(d.client)
+	topics, err := d.Selection.topics(d.client)
 	if err != nil {
 		return nil, err
 	}
-	if d.only != nil {
-		return []topicPartition{{d.selection.topic, *d.only}}, nil
+	if d.Partition != nil {
+		return []topicPartition{{d.Selection.topic, *d.Partition}}, nil
 	}
 	var all []topicPartition
 	for _, topic := range topics {
@@ -115,7 +115,7 @@ func (d *direct) partitions() ([]topicPartition, error) {
 
 // follow reads one partition until ctx is done.
 func (d *direct) follow(ctx context.Context, tp topicPartition) {
-	at := d.offset
+	at := d.Offset
 	retry := backoff{first: d.settings.Retry}
 	for {
 		pc, err := d.consumer.ConsumePartition(tp.topic, tp.partition, at)
@@ -168,8 +168,8 @@ func (d *direct) forward(ctx context.Context, pc sarama.PartitionConsumer, at in
 				}
 				return at, err
 			}
-			b := batch{messages: takeMore(m, pc.Messages())}
-			at = b.messages[len(b.messages)-1].Offset + 1
+			b := Batch{Messages: takeMore(m, pc.Messages())}
+			at = b.Messages[len(b.Messages)-1].Offset + 1
 			select {
 			case d.out <- b:
 			case <-ctx.Done():
