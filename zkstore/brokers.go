@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/go-zookeeper/zk"
 	"go.uber.org/zap"
 
 	"github.com/kraal-mq/kraal/zkstore/meta"
@@ -43,21 +42,6 @@ func (z *Store) RegisterBroker(ctx context.Context, r BrokerRegistration, previo
 			return 0, fmt.Errorf("register broker %d: %w (session %#x)", r.ID, ErrBrokerIDTaken, there.stat.EphemeralOwner)
 		}
 	}
-}
-
-// createEphemeral makes a znode that lives as long as the session and returns its stat. A create does not tell the czxid, so
-// as Kafka does (KafkaZkClient.CheckedEphemeral) the znode is created without data and filled in the same multi.
-func (s *Session) createEphemeral(ctx context.Context, path string, data []byte) (*zk.Stat, error) {
-	results, _, err := again(ctx, s, func() ([]zk.MultiResponse, error) {
-		return s.conn.Multi(s.createRequest(path, nil, zk.FlagEphemeral), s.setRequest(path, data, 0))
-	})
-	if err == nil && (len(results) != 2 || results[1].Stat == nil) {
-		err = errMulti
-	}
-	if err != nil {
-		return nil, failed("create", path, err)
-	}
-	return results[1].Stat, nil
 }
 
 // UpdateBroker rewrites the registration in place, which keeps the broker epoch (advertised listeners changed).

@@ -263,6 +263,6 @@ func FuzzMultiRead(f *testing.F) {
 func FuzzChallenge(f *testing.F) {
 	f.Add(`realm="zk-sasl-md5",nonce="x\"y",charset=utf-8,algorithm=md5-sess,qop="auth"`)
 	f.Fuzz(func(t *testing.T, challenge string) {
-		digestMD5(&SASL{Username: "u", Password: "p"}, challenge, "cnonce")
+		digestMD5(&SASL{Username: "u", Password: "p"}, saslService, challenge, "cnonce")
 	})
 }

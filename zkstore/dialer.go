@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 // dialer decides which server to try next and how long an attempt may take. It is the library's Dialer and HostProvider:
@@ -41,11 +43,11 @@ func (d *dialer) Len() int { return len(d.hosts) }
 // Next names the server to try. retryStart makes the library look whether it is to end, which only matters then; it
 // also makes it fail requests that were not sent yet, and those may as well wait.
 func (d *dialer) Next() (host string, retryStart bool) {
+	ended := d.s.Err() != nil
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	host = d.hosts[d.mu.next%len(d.hosts)]
 	d.mu.next++
-	ended := d.s.Err() != nil
 	if ended && !d.mu.ended {
 		d.mu.ended = true
 		close(d.idle)
@@ -111,8 +113,12 @@ func (d *dialer) secure(ctx context.Context, conn net.Conn, addr string) (net.Co
 // pause waits before another round over the servers, longer each time, up to a second.
 func (d *dialer) pause() error {
 	d.mu.Lock()
-	round := d.mu.failed / len(d.hosts)
+	round, err := d.mu.failed/len(d.hosts), d.mu.err
+	first := d.mu.failed == len(d.hosts)
 	d.mu.Unlock()
+	if first {
+		d.s.log.Warn("no ZooKeeper server can be reached", zap.Strings("servers", d.hosts), zap.Error(err))
+	}
 	if round == 0 {
 		return d.s.ctx.Err()
 	}

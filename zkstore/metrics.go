@@ -3,14 +3,14 @@ package zkstore
 import (
 	"time"
 
-	"github.com/go-zookeeper/zk"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Metrics counts what sessions do. One set serves every session of a process, one after the other. A nil *Metrics counts nothing.
 type Metrics struct {
-	latency prometheus.Histogram
-	states  *prometheus.CounterVec
+	latency   prometheus.Histogram
+	events    *prometheus.CounterVec
+	connected prometheus.Gauge
 }
 
 // NewMetrics registers the metrics.
@@ -21,12 +21,16 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Help:    "Time from handing a request to the ZooKeeper connection until its answer.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
 		}),
-		states: prometheus.NewCounterVec(prometheus.CounterOpts{
+		connected: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "kraal_zkstore_session_connected",
+			Help: "1 while a ZooKeeper server has our session.",
+		}),
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kraal_zkstore_session_events_total",
 			Help: "ZooKeeper session events: connected, disconnected, expired.",
 		}, []string{"event"}),
 	}
-	r.MustRegister(m.latency, m.states)
+	r.MustRegister(m.latency, m.events, m.connected)
 	return m
 }
 
@@ -36,16 +40,20 @@ func (m *Metrics) request(took time.Duration) {
 	}
 }
 
-func (m *Metrics) state(s zk.State) {
+const (
+	eventConnected    = "connected"
+	eventDisconnected = "disconnected"
+	eventExpired      = "expired"
+)
+
+func (m *Metrics) event(name string) {
 	if m == nil {
 		return
 	}
-	switch s {
-	case zk.StateHasSession:
-		m.states.WithLabelValues("connected").Inc()
-	case zk.StateDisconnected:
-		m.states.WithLabelValues("disconnected").Inc()
-	case zk.StateExpired:
-		m.states.WithLabelValues("expired").Inc()
+	m.events.WithLabelValues(name).Inc()
+	if name == eventConnected {
+		m.connected.Set(1)
+	} else {
+		m.connected.Set(0)
 	}
 }

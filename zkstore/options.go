@@ -17,6 +17,7 @@ type Options struct {
 	SessionTimeout time.Duration // default 18 s; the server may clamp it (zookeeper.session.timeout.ms)
 	ConnectTimeout time.Duration // for the first connection; default: SessionTimeout (zookeeper.connection.timeout.ms)
 	MaxInFlight    int           // unanswered requests allowed; 0: a default made for bulk reads (zookeeper.max.in.flight.requests)
+	MaxPacket      int           // largest answer read; default 4 MiB, as Kafka sets jute.maxbuffer. A listing of 100,000 topics needs more
 	TLS            *tls.Config   // nil: plain text; see [TLSOptions]
 	Auth           []Auth        // credentials given on every connection, e.g. scheme "digest", data "user:password"
 	SASL           *SASL         // nil: none
@@ -41,8 +42,9 @@ const (
 	defaultSessionTimeout = 18 * time.Second
 	// Kafka's default of 10 keeps a round trip of waiting in every ten requests: a take-over that reads 20,000
 	// partition states would spend most of its time waiting.
-	defaultInFlight = 256
-	defaultPort     = "2181"
+	defaultInFlight  = 256
+	defaultMaxPacket = 4 << 20
+	defaultPort      = "2181"
 )
 
 func (o Options) withDefaults() Options {
@@ -50,6 +52,9 @@ func (o Options) withDefaults() Options {
 	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, o.SessionTimeout)
 	if o.MaxInFlight <= 0 {
 		o.MaxInFlight = defaultInFlight
+	}
+	if o.MaxPacket <= 0 {
+		o.MaxPacket = defaultMaxPacket
 	}
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()

@@ -33,7 +33,7 @@ func (w *wireConn) login(a *SASL) error {
 	}
 	nonce := make([]byte, 16)
 	rand.Read(nonce)
-	response, expected, err := digestMD5(a, string(challenge), base64.StdEncoding.EncodeToString(nonce))
+	response, expected, err := digestMD5(a, saslService, string(challenge), base64.StdEncoding.EncodeToString(nonce))
 	if err != nil {
 		return fmt.Errorf("SASL: %w", err)
 	}
@@ -83,7 +83,7 @@ func (w *wireConn) saslStep(token []byte) ([]byte, error) {
 }
 
 // digestMD5 answers a challenge, and says what the server must answer to that.
-func digestMD5(a *SASL, challenge, cnonce string) (response, expected string, err error) {
+func digestMD5(a *SASL, uri, challenge, cnonce string) (response, expected string, err error) {
 	c, err := directives(challenge)
 	if err != nil {
 		return "", "", err
@@ -101,9 +101,9 @@ func digestMD5(a *SASL, challenge, cnonce string) (response, expected string, er
 		return hexed(strings.Join([]string{ha1, c["nonce"], nonceCount, cnonce, saslAuthOnly, hexed(a2)}, ":"))
 	}
 	response = fmt.Sprintf(`charset=utf-8,username=%s,realm=%s,nonce=%s,nc=%s,cnonce=%s,digest-uri=%s,maxbuf=65536,response=%s,qop=%s`,
-		quoted(a.Username), quoted(c["realm"]), quoted(c["nonce"]), nonceCount, quoted(cnonce), quoted(saslService),
-		proof("AUTHENTICATE:"+saslService), saslAuthOnly)
-	return response, proof(":" + saslService), nil
+		quoted(a.Username), quoted(c["realm"]), quoted(c["nonce"]), nonceCount, quoted(cnonce), quoted(uri),
+		proof("AUTHENTICATE:"+uri), saslAuthOnly)
+	return response, proof(":" + uri), nil
 }
 
 func quoted(s string) string {

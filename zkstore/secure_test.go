@@ -129,22 +129,22 @@ func TestSASLOverReconnect(t *testing.T) {
 	}
 }
 
-// RFC 2831, section 4, with the names it uses there in place of ZooKeeper's would differ in the digest-uri; this is a
-// login that ZooKeeper 3.8 accepted.
+// The example of RFC 2831, section 4.
 func TestDigestMD5(t *testing.T) {
-	challenge := `realm="zk-sasl-md5",nonce="OA6MG9tEQGm2hh",charset=utf-8,algorithm=md5-sess,qop="auth,auth-int"`
-	response, expected, err := digestMD5(&SASL{`a"b`, "secret"}, challenge, "OA6MHXh6VqTrRk")
+	challenge := `realm="elwood.innosoft.com",nonce="OA6MG9tEQGm2hh",qop="auth",algorithm=md5-sess,charset=utf-8`
+	response, expected, err := digestMD5(&SASL{"chris", "secret"}, "imap/elwood.innosoft.com", challenge, "OA6MHXh6VqTrRk")
 	must(t, err)
-	for _, part := range []string{`username="a\"b"`, `digest-uri="zookeeper/zk-sasl-md5"`, `qop=auth`, `nc=00000001`} {
+	for _, part := range []string{`username="chris"`, `realm="elwood.innosoft.com"`, `nonce="OA6MG9tEQGm2hh"`, `nc=00000001`, `cnonce="OA6MHXh6VqTrRk"`,
+		`digest-uri="imap/elwood.innosoft.com"`, `response=d388dad90d4bbd760a152321f2143af7`, `qop=auth`} {
 		if !strings.Contains(response, part) {
 			t.Errorf("no %s in %s", part, response)
 		}
 	}
-	if len(expected) != 32 {
+	if expected != "ea40f60335c427b5527b84dbabcdfffd" {
 		t.Error(expected)
 	}
 	for _, bad := range []string{"", "x", `nonce="a`, `nonce=a,algorithm=md5`, `nonce=a,algorithm=md5-sess,qop="auth-conf"`} {
-		if _, _, err := digestMD5(&SASL{}, bad, "c"); err == nil {
+		if _, _, err := digestMD5(&SASL{}, saslService, bad, "c"); err == nil {
 			t.Errorf("%q was answered", bad)
 		}
 	}

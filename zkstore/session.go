@@ -67,7 +67,7 @@ func Connect(ctx context.Context, o Options) (*Session, error) {
 	conn, events, err := zk.Connect(hosts, o.SessionTimeout,
 		zk.WithDialer(s.dialer.dial), zk.WithHostProvider(s.dialer), zk.WithEventCallback(s.event),
 		zk.WithLogger(libraryLog{s.log}), zk.WithLogInfo(false),
-		zk.WithMaxBufferSize(maxPacket), zk.WithMaxConnBufferSize(maxPacket))
+		zk.WithMaxBufferSize(o.MaxPacket), zk.WithMaxConnBufferSize(o.MaxPacket))
 	if err != nil {
 		s.cancel()
 		return nil, fmt.Errorf("connect to ZooKeeper at %s: %w", o.Connect, err)
@@ -105,15 +105,23 @@ func (s *Session) open(ctx context.Context) error {
 		return err
 	}
 	for _, a := range s.o.Auth {
-		_, err := call(ctx, s, func() (struct{}, error) { return struct{}{}, s.conn.AddAuth(a.Scheme, a.Data) })
-		if errors.Is(err, errLost) { // what a server does after refusing
-			err = ErrAuthFailed
-		}
-		if err != nil {
+		if err := s.addAuth(ctx, a); err != nil {
 			return fmt.Errorf("scheme %s: %w", a.Scheme, err)
 		}
 	}
 	return s.createChroot(ctx)
+}
+
+// addAuth presents one credential. A server that refuses says so, or just closes the connection; but a connection may also
+// break for another reason, so that is believed only when it happens again.
+func (s *Session) addAuth(ctx context.Context, a Auth) (err error) {
+	for range 3 {
+		_, err = call(ctx, s, func() (struct{}, error) { return struct{}{}, s.conn.AddAuth(a.Scheme, a.Data) })
+		if err != errLost {
+			return err
+		}
+	}
+	return ErrAuthFailed
 }
 
 // Done is closed when the session has ended for good.
@@ -165,8 +173,13 @@ func (s *Session) end(why error) {
 		return
 	}
 	s.mu.err = why
+	id := s.mu.id
 	close(s.done)
 	s.mu.Unlock()
+	if why == ErrExpired {
+		s.o.Metrics.event(eventExpired)
+		s.log.Warn("ZooKeeper session expired", zap.String("session", fmt.Sprintf("%#x", id)))
+	}
 	s.cancel()
 	s.watches.fireAll()
 }
@@ -177,7 +190,6 @@ func (s *Session) event(e zk.Event) {
 		s.watches.fire(e.Type, s.relative(e.Path))
 		return
 	}
-	s.o.Metrics.state(e.State)
 	switch e.State {
 	case zk.StateHasSession:
 		s.mu.Lock()
@@ -187,6 +199,7 @@ func (s *Session) event(e zk.Event) {
 		}
 		id, timeout := s.mu.id, s.mu.timeout
 		s.mu.Unlock()
+		s.o.Metrics.event(eventConnected)
 		s.log.Info("ZooKeeper session connected", zap.String("session", fmt.Sprintf("%#x", id)),
 			zap.Duration("timeout", timeout))
 	case zk.StateDisconnected:
@@ -198,12 +211,12 @@ func (s *Session) event(e zk.Event) {
 		}
 		s.mu.Unlock()
 		if lost {
+			s.o.Metrics.event(eventDisconnected)
 			s.log.Warn("ZooKeeper connection lost")
 		}
 	case zk.StateExpired:
 		// Left alone the library would now open another session under the same Conn, and what we own in the old
 		// one would be gone without anybody noticing.
-		s.log.Warn("ZooKeeper session expired", zap.String("session", fmt.Sprintf("%#x", s.ID())))
 		s.end(ErrExpired)
 	}
 }

@@ -14,7 +14,6 @@ import (
 )
 
 const (
-	maxPacket          = 4 << 20 // what Kafka forces jute.maxbuffer to
 	maxConnectResponse = 1 << 10
 	maxUnflushed       = 1 << 20
 	answerHeader       = 4 + 4 + 8 + 4 // int32 length, int32 xid, int64 zxid, int32 error
@@ -128,7 +127,6 @@ func (w *wireConn) nextFrame() error {
 		length, xid := binary.BigEndian.Uint32(b), int32(binary.BigEndian.Uint32(b[4:]))
 		if int32(binary.BigEndian.Uint32(b[16:])) == codeSessionExpired {
 			// A server took our connection over just before the session ended, and would leave it open.
-			w.s.log.Warn("ZooKeeper says that the session has expired")
 			w.s.end(ErrExpired)
 		}
 		if xid > firstOwnXID {
@@ -138,14 +136,14 @@ func (w *wireConn) nextFrame() error {
 		if err := w.await(4 + int(length)); err != nil {
 			return err
 		}
-		if length > maxPacket {
+		if int(length) > w.s.o.MaxPacket {
 			if _, err := w.r.Discard(4 + int(length)); err != nil {
 				return err
 			}
 			w.settle(xid, ownReply{err: errTooLarge})
 			continue
 		}
-		frame, err := w.frame(maxPacket)
+		frame, err := w.frame(w.s.o.MaxPacket)
 		if err != nil {
 			return err
 		}
@@ -233,7 +231,7 @@ func (w *wireConn) frame(limit int) ([]byte, error) {
 		return nil, err
 	}
 	n := binary.BigEndian.Uint32(length[:])
-	if n > uint32(limit) {
+	if uint64(n) > uint64(limit) {
 		return nil, fmt.Errorf("packet of %d bytes", n)
 	}
 	frame := make([]byte, 4+n)
