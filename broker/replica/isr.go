@@ -1,0 +1,230 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kraal-mq/kraal/zkstore/meta"
+)
+
+// ISRProposal is what a leader asks of the controller (KIP-497).
+type ISRProposal struct {
+	Partition      meta.TopicPartition
+	TopicID        meta.TopicID
+	LeaderEpoch    meta.LeaderEpoch
+	PartitionEpoch meta.PartitionEpoch
+	ISR            []meta.BrokerID
+}
+
+// ISRDecision is the controller's answer: the state now in force, or why not.
+type ISRDecision struct {
+	State meta.LeaderAndISR
+	Err   error
+}
+
+// What a controller may answer that decides how the leader goes on. Anything else is tried again.
+var (
+	// ErrProposalRefused: the proposal is off, the committed ISR stands, another one may be made.
+	ErrProposalRefused = errors.New("ISR change refused")
+	// ErrProposalOutdated: the controller knows a newer state, which is on its way. Until it arrives nothing more is proposed.
+	ErrProposalOutdated = errors.New("ISR change is out of date")
+)
+
+// ISRProposer carries proposals to the active controller, gathering what is asked meanwhile. Propose must not block;
+// decide is called once, from any goroutine, or never if the broker stops.
+type ISRProposer interface {
+	Propose(p ISRProposal, decide func(ISRDecision))
+}
+
+func (p *Partition) isReplicaLocked(id meta.BrokerID) bool {
+	return slices.Contains(p.mu.replicas, id)
+}
+
+// followerFetchedLocked notes a follower's fetch, lets the high watermark follow and, if the follower has caught up, asks
+// for it to be in the ISR; mu is held for reading. leo is the log end offset from before the read.
+func (p *Partition) followerFetchedLocked(params *FetchParams, f *FetchPartition, leo int64) {
+	now := p.m.clock()
+	p.followers.Lock()
+	follower, known := p.followers.progress[params.Replica]
+	if !known {
+		p.followers.Unlock()
+		return // this leader's assignment is about to change
+	}
+	moved := follower.leo != f.Offset
+	follower.fetched(f.Offset, f.LogStart, leo, now, params.ReplicaEpoch)
+	p.followers.Unlock()
+	if moved {
+		p.advanceLocked(now)
+	}
+	if p.mayExpandLocked(params.Replica, f.Offset) {
+		p.m.wakeISRCheck(p) // proposing takes the write lock
+	}
+	if moved && p.m.lowWatermarkWaiters.Load() > 0 {
+		p.hwWaiters.wakeAll()
+	}
+}
+
+// mayExpandLocked reports whether the follower at offset belongs into the ISR; mu is held.
+func (p *Partition) mayExpandLocked(id meta.BrokerID, offset int64) bool {
+	return p.mu.proposed == nil && !slices.Contains(p.mu.isr, id) &&
+		offset >= p.mu.log.HighWatermark() && offset >= p.mu.epochStart && p.m.metadata.Load().Alive(id)
+}
+
+// checkISR proposes the ISR that the followers' progress calls for, one change at a time. shrink is false when only an
+// expansion is looked for.
+func (p *Partition) checkISR(shrink bool) {
+	p.mu.Lock()
+	if p.mu.role != leading || p.mu.proposed != nil || len(p.mu.replicas) < 2 || p.offlineLocked() != nil {
+		p.mu.Unlock()
+		return
+	}
+	now := p.m.clock()
+	isr, why := p.wantedISRLocked(now, shrink)
+	if isr == nil {
+		p.mu.Unlock()
+		return
+	}
+	p.mu.proposed = isr
+	proposal := ISRProposal{Partition: p.tp, TopicID: p.mu.topicID, LeaderEpoch: p.mu.leaderEpoch,
+		PartitionEpoch: p.mu.partitionEpoch, ISR: isr}
+	old := p.mu.isr
+	p.mu.Unlock()
+
+	for _, w := range why {
+		p.m.logger.Info("proposing an ISR change", append([]zap.Field{zap.String("topic", p.tp.Topic), zap.Int32("partition", p.tp.Partition),
+			zap.Int32("leader_epoch", int32(proposal.LeaderEpoch)), zap.Any("isr", old), zap.Any("wanted", isr)}, w.fields(now)...)...)
+	}
+	p.propose(proposal)
+}
+
+func (p *Partition) propose(proposal ISRProposal) {
+	p.m.proposer.Propose(proposal, func(d ISRDecision) { p.decided(proposal, d) })
+}
+
+// reason says why a follower is to leave or enter the ISR.
+type reason struct {
+	follower meta.BrokerID
+	enters   bool
+	f        progress
+	leo      int64
+}
+
+func (r *reason) fields(now time.Time) []zap.Field {
+	fields := []zap.Field{zap.Int32("follower", int32(r.follower)), zap.Int64("follower_leo", r.f.leo), zap.Int64("leo", r.leo)}
+	if r.enters {
+		return append(fields, zap.String("why", "caught up"))
+	}
+	why := "fell behind"
+	if r.f.at.IsZero() {
+		why = "has not fetched since this broker leads"
+	} else if now.Sub(r.f.at) > time.Second && !r.f.at.After(r.f.caughtUp) {
+		why = "stopped fetching"
+	}
+	return append(fields, zap.String("why", why), zap.Int64("behind", max(0, r.leo-r.f.leo)), zap.Time("last_fetch", r.f.at), zap.Time("last_caught_up", r.f.caughtUp))
+}
+
+// wantedISRLocked returns the ISR to propose and why, nil if the present one is right; mu is held. An expansion goes
+// first: it takes nothing away from anybody.
+func (p *Partition) wantedISRLocked(now time.Time, shrink bool) (isr []meta.BrokerID, why []reason) {
+	leo := p.mu.log.LogEndOffset()
+	p.followers.Lock()
+	defer p.followers.Unlock()
+	for _, id := range p.mu.replicas {
+		if f := p.followers.progress[id]; f != nil && p.mayExpandLocked(id, f.leo) && f.leo >= 0 {
+			isr = append(isr, id)
+			why = append(why, reason{follower: id, enters: true, f: *f, leo: leo})
+		}
+	}
+	if isr != nil {
+		return append(slices.Clone(p.mu.isr), isr...), why
+	}
+	if !shrink {
+		return nil, nil
+	}
+	for _, id := range p.mu.isr {
+		f := p.followers.progress[id]
+		if id == p.m.id || f != nil && f.isCaughtUp(leo, now, p.m.cfg.ReplicaLagTimeMax) {
+			isr = append(isr, id)
+			continue
+		}
+		r := reason{follower: id, leo: leo}
+		if f != nil {
+			r.f = *f
+		}
+		why = append(why, r)
+	}
+	if len(isr) == len(p.mu.isr) {
+		return nil, nil
+	}
+	return isr, why
+}
+
+// decided takes the controller's answer in.
+func (p *Partition) decided(proposal ISRProposal, d ISRDecision) {
+	p.mu.Lock()
+	if p.mu.role != leading || p.mu.leaderEpoch != proposal.LeaderEpoch || p.mu.proposed == nil {
+		p.mu.Unlock()
+		return // a LeaderAndIsr came in between and replaced everything
+	}
+	retry, committed := false, false
+	switch {
+	case d.Err == nil && d.State.LeaderEpoch == p.mu.leaderEpoch && d.State.PartitionEpoch >= p.mu.partitionEpoch:
+		p.m.countISRChange(len(p.mu.isr), len(d.State.ISR))
+		p.mu.isr, p.mu.partitionEpoch, p.mu.proposed = d.State.ISR, d.State.PartitionEpoch, nil
+		committed = true
+	case d.Err == nil:
+		// Success, but of another epoch: the LeaderAndIsr that says so is on its way.
+	case errors.Is(d.Err, ErrProposalRefused):
+		p.mu.proposed = nil
+	case errors.Is(d.Err, ErrProposalOutdated):
+		// Stays pending, so that nothing is proposed from a state known to be old.
+	default:
+		retry = true
+	}
+	isr := p.mu.isr
+	p.mu.Unlock()
+
+	log := p.m.logger.With(zap.String("topic", p.tp.Topic), zap.Int32("partition", p.tp.Partition))
+	switch {
+	case committed:
+		log.Info("ISR changed", zap.Any("isr", isr), zap.Int32("partition_epoch", int32(d.State.PartitionEpoch)))
+		p.mu.RLock()
+		p.advanceLocked(p.m.clock())
+		p.mu.RUnlock()
+		p.hwWaiters.wakeAll() // acks=all waits look at the size of the ISR too
+	case retry:
+		p.propose(proposal)
+	case d.Err != nil:
+		log.Info("the controller refused the ISR change", zap.Any("wanted", proposal.ISR), zap.Error(d.Err))
+	}
+}
+
+// runISRChecks looks for followers that fell behind, and for those that wait to be let in, until ctx ends.
+func (m *Manager) runISRChecks(ctx context.Context) {
+	ticker := time.NewTicker(m.cfg.ReplicaLagTimeMax / 2)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			for _, p := range m.hosted() {
+				p.checkISR(true)
+			}
+		case p := <-m.isrChecks:
+			p.checkISR(false)
+		}
+	}
+}
+
+// wakeISRCheck asks for an expansion check of p. When the queue is full the next fetch of the follower asks again.
+func (m *Manager) wakeISRCheck(p *Partition) {
+	select {
+	case m.isrChecks <- p:
+	default:
+	}
+}

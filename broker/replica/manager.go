@@ -1,0 +1,186 @@
+package replica
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/kraal-mq/kraal/broker/metadata"
+	"github.com/kraal-mq/kraal/broker/storage"
+	"github.com/kraal-mq/kraal/zkstore/meta"
+)
+
+// Config holds the broker settings the manager goes by.
+type Config struct {
+	ReplicaLagTimeMax               time.Duration // replica.lag.time.max.ms
+	HighWatermarkCheckpointInterval time.Duration // replica.high.watermark.checkpoint.interval.ms
+	// RackAwareReads says that replica.selector.class is Kafka's RackAwareReplicaSelector.
+	RackAwareReads bool
+}
+
+// Options is what a Manager is made of.
+type Options struct {
+	BrokerID meta.BrokerID
+	Config   Config
+	Logs     *storage.Manager
+	Metadata *metadata.Cache
+	Proposer ISRProposer
+	// OnRoles is told, after each control request, which partitions of internal topics this broker began or ceased to lead,
+	// for the coordinators that live there. It may be nil.
+	OnRoles func(changes []RoleChange)
+	Logger  *zap.Logger
+	Metrics prometheus.Registerer // may be nil
+	Now     func() time.Time      // nil: time.Now
+}
+
+// RoleChange says that this broker began (Leads) or ceased to lead a partition.
+type RoleChange struct {
+	Partition   meta.TopicPartition
+	Leads       bool
+	LeaderEpoch meta.LeaderEpoch // meta.NoLeaderEpoch when the replica was stopped
+}
+
+// Manager holds the replicas hosted by this broker and applies what the controller says of them.
+type Manager struct {
+	id       meta.BrokerID
+	cfg      Config
+	logs     *storage.Manager
+	metadata *metadata.Cache
+	proposer ISRProposer
+	onRoles  func([]RoleChange)
+	logger   *zap.Logger
+	now      func() time.Time
+	metrics  *metrics
+
+	// control serialises LeaderAndIsr, StopReplica and UpdateMetadata, which must not overtake each other.
+	// Taken before mu.
+	control struct {
+		sync.Mutex
+		epoch  meta.ControllerEpoch // highest seen; in memory only, as in Kafka
+		heeded bool                 // a LeaderAndIsr was applied: high watermarks may be checkpointed
+	}
+
+	mu struct {
+		sync.RWMutex
+		partitions map[meta.TopicPartition]*Partition
+	}
+
+	brokerEpoch atomic.Int64
+	// stopping is closed by Stop: nobody sends; every long poll receives.
+	stopping chan struct{}
+	stopOnce sync.Once
+	// lowWatermarkWaiters counts DeleteRecords requests that wait for followers, so that fetches wake them only then.
+	lowWatermarkWaiters atomic.Int32
+	// isrChecks is sent to by fetches that found a follower caught up, received by runISRChecks, never closed. A full queue loses
+	// nothing: the follower's next fetch asks again.
+	isrChecks chan *Partition
+}
+
+// New returns a manager that hosts nothing yet.
+func New(o Options) *Manager {
+	m := &Manager{
+		id: o.BrokerID, cfg: o.Config, logs: o.Logs, metadata: o.Metadata, proposer: o.Proposer, onRoles: o.OnRoles,
+		logger: o.Logger, now: o.Now, isrChecks: make(chan *Partition, 1024), stopping: make(chan struct{}),
+	}
+	if m.now == nil {
+		m.now = time.Now
+	}
+	if m.onRoles == nil {
+		m.onRoles = func([]RoleChange) {}
+	}
+	m.mu.partitions = make(map[meta.TopicPartition]*Partition)
+	m.brokerEpoch.Store(int64(meta.NoBrokerEpoch))
+	m.metrics = newMetrics(m, o.Metrics)
+	return m
+}
+
+// Run checks ISRs and checkpoints high watermarks until ctx ends.
+func (m *Manager) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { m.runISRChecks(ctx) })
+	wg.Go(func() { m.runCheckpoints(ctx) })
+	wg.Wait()
+	return nil
+}
+
+func (m *Manager) runCheckpoints(ctx context.Context) {
+	ticker := time.NewTicker(m.cfg.HighWatermarkCheckpointInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			m.CheckpointHighWatermarks()
+		}
+	}
+}
+
+// CheckpointHighWatermarks writes the replication-offset-checkpoint files, unless no controller has spoken yet and the logs do
+// not know their high watermarks. A failure takes the directory offline and is reported there.
+func (m *Manager) CheckpointHighWatermarks() {
+	m.control.Lock()
+	heeded := m.control.heeded
+	m.control.Unlock()
+	if !heeded {
+		return
+	}
+	if err := m.logs.CheckpointHighWatermarks(); err != nil {
+		m.logger.Error("high watermarks could not be checkpointed", zap.Error(err))
+	}
+}
+
+// Stop ends all long polls, now and from now on, so that connections become quiet. Reads and appends go on.
+func (m *Manager) Stop() { m.stopOnce.Do(func() { close(m.stopping) }) }
+
+// SetBrokerEpoch tells the manager which life of the broker control requests must be meant for.
+func (m *Manager) SetBrokerEpoch(e meta.BrokerEpoch) { m.brokerEpoch.Store(int64(e)) }
+
+// BrokerEpoch is the epoch last set.
+func (m *Manager) BrokerEpoch() meta.BrokerEpoch { return meta.BrokerEpoch(m.brokerEpoch.Load()) }
+
+func (m *Manager) clock() time.Time { return m.now() }
+
+// partition returns a hosted partition. The error tells apart what the fleet does not know and what is merely elsewhere.
+func (m *Manager) partition(tp meta.TopicPartition) (*Partition, error) {
+	m.mu.RLock()
+	p := m.mu.partitions[tp]
+	m.mu.RUnlock()
+	if p != nil {
+		return p, nil
+	}
+	if st := m.metadata.Load().Partition(tp.Topic, tp.Partition); st != nil {
+		return nil, &LeaderError{Err: ErrNotLeader, Partition: tp, Leader: st.Leader, LeaderEpoch: st.LeaderEpoch}
+	}
+	return nil, fmt.Errorf("%s: %w", tp, ErrUnknownPartition)
+}
+
+// hosted returns the partitions in a fixed order.
+func (m *Manager) hosted() []*Partition {
+	m.mu.RLock()
+	all := make([]*Partition, 0, len(m.mu.partitions))
+	for _, p := range m.mu.partitions {
+		all = append(all, p)
+	}
+	m.mu.RUnlock()
+	slices.SortFunc(all, func(a, b *Partition) int { return a.tp.Compare(b.tp) })
+	return all
+}
+
+// DirFailed makes the partitions of a failed directory answer so, and wakes who waits for them.
+func (m *Manager) DirFailed(dir string) {
+	for _, p := range m.hosted() {
+		p.mu.RLock()
+		failed := p.mu.log != nil && p.mu.log.Dir() == dir
+		p.mu.RUnlock()
+		if failed {
+			p.roleChanged()
+		}
+	}
+}

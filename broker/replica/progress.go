@@ -1,0 +1,67 @@
+package replica
+
+import (
+	"time"
+
+	"github.com/kraal-mq/kraal/zkstore/meta"
+)
+
+// progress is what a leader knows of one remote replica. Guarded by Partition.mu; no clock is read here.
+// The rules are those of Kafka's Replica.updateFetchStateOrThrow.
+type progress struct {
+	// leo is the offset of the replica's last fetch: all below it is on the replica's disk. -1: it has not fetched yet.
+	leo int64
+	// logStart is the replica's own log start offset, for the low watermark of DeleteRecords. -1: unknown.
+	logStart int64
+	// leaderLEO and at are the leader's log end offset and the time of the previous fetch.
+	leaderLEO int64
+	at        time.Time
+	// caughtUp is the last time the replica is known to have held all the leader had.
+	caughtUp time.Time
+	// epoch is the broker epoch the replica fetched with, or meta.NoBrokerEpoch.
+	epoch meta.BrokerEpoch
+}
+
+// fetched notes a fetch at offset, made at now, when the leader's log ended at leaderLEO.
+func (p *progress) fetched(offset, logStart, leaderLEO int64, now time.Time, epoch meta.BrokerEpoch) {
+	switch {
+	case offset >= leaderLEO:
+		p.caughtUp = later(p.caughtUp, now)
+	case offset >= p.leaderLEO:
+		// What the leader had at the previous fetch has arrived: it was caught up as of then.
+		p.caughtUp = later(p.caughtUp, p.at)
+	}
+	p.leo, p.logStart = offset, logStart
+	p.leaderLEO, p.at = leaderLEO, now
+	p.epoch = epoch
+}
+
+// becameLeader resets the replica's state when this broker starts to lead, having followed before.
+func (p *progress) becameLeader(inISR bool, now time.Time) {
+	*p = progress{leo: -1, logStart: -1, epoch: meta.NoBrokerEpoch}
+	if inISR {
+		p.caughtUp = now
+	}
+}
+
+// newEpoch keeps what the replica has fetched, when this broker leads on into a new leader epoch.
+func (p *progress) newEpoch(inISR bool, epochStart int64, now time.Time) {
+	p.leaderLEO = epochStart
+	if inISR {
+		p.at, p.caughtUp = now, now
+	} else {
+		p.at, p.caughtUp = time.Time{}, time.Time{}
+	}
+}
+
+// isCaughtUp reports whether the replica holds everything, or did within the last maxLag.
+func (p *progress) isCaughtUp(leaderLEO int64, now time.Time, maxLag time.Duration) bool {
+	return p.leo == leaderLEO || now.Sub(p.caughtUp) <= maxLag
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,294 @@
+package replica
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/kraal-mq/kraal/broker/storage"
+	"github.com/kraal-mq/kraal/zkstore/meta"
+)
+
+// Isolation is how far a reader may see.
+type Isolation int8
+
+const (
+	// ReadUncommitted reads up to the high watermark.
+	ReadUncommitted Isolation = 0
+	// ReadCommitted reads up to the last stable offset.
+	ReadCommitted Isolation = 1
+)
+
+// Replica ids of those who fetch without being a broker.
+const (
+	// Consumer is an ordinary client.
+	Consumer meta.BrokerID = -1
+	// Debugger may read a follower up to its log end (kafka-replica-verification).
+	Debugger meta.BrokerID = -2
+)
+
+// FetchParams is what a fetch says for all its partitions.
+type FetchParams struct {
+	Replica      meta.BrokerID // who fetches: a broker id, Consumer or Debugger
+	ReplicaEpoch meta.BrokerEpoch
+	MaxWait      time.Duration
+	MinBytes     int
+	MaxBytes     int
+	Isolation    Isolation
+	// WholeBatch: the first partition with data gives at least one whole batch, whatever the limits (version 3 and later).
+	WholeBatch bool
+	// FromFollower: a consumer that may read from a follower (version 11 and later).
+	FromFollower bool
+	Rack         string // of the consumer; empty: unknown
+}
+
+func (f *FetchParams) fromReplica() bool { return f.Replica >= 0 }
+
+// FetchPartition is one partition of a fetch.
+type FetchPartition struct {
+	Partition          meta.TopicPartition
+	TopicID            meta.TopicID // zero: the request names topics
+	Offset             int64
+	LogStart           int64 // the follower's; -1 from consumers
+	MaxBytes           int
+	CurrentLeaderEpoch meta.LeaderEpoch // meta.NoLeaderEpoch: not said
+	LastFetchedEpoch   meta.LeaderEpoch // meta.NoLeaderEpoch: not said
+}
+
+// Fetched is what a fetch got of one partition. Whoever receives it releases Data.Slice once.
+type Fetched struct {
+	Err              error
+	Data             storage.ReadInfo
+	HasData          bool // Data.Slice must be released
+	HighWatermark    int64
+	LastStableOffset int64
+	LogStartOffset   int64
+	Diverging        *Divergence // set: the follower's log does not fit, there are no data
+	Aborted          []storage.AbortedTxn
+	PreferredReplica meta.BrokerID // meta.NoBroker: read here
+	// DownConversion is message.downconversion.enable of the topic.
+	DownConversion bool
+}
+
+// Divergence is where a follower's log and the leader's part ways: the end of the leader's largest epoch that is not
+// above the follower's (KIP-595).
+type Divergence struct {
+	Epoch     meta.LeaderEpoch
+	EndOffset int64
+}
+
+// Bytes is the number of record bytes fetched.
+func (f *Fetched) Bytes() int {
+	if !f.HasData {
+		return 0
+	}
+	return f.Data.Slice.Len
+}
+
+// Release gives back what the result holds open.
+func (f *Fetched) Release() {
+	if f.HasData {
+		f.Data.Slice.Release()
+		f.HasData = false
+	}
+}
+
+// Fetch reads the partitions in order and waits, up to MaxWait, until there are MinBytes, an error, or something else to
+// tell. Results are in the order of the partitions.
+func (m *Manager) Fetch(ctx context.Context, params *FetchParams, parts []FetchPartition) []Fetched {
+	results, enough := m.readAll(params, parts, true)
+	if enough || params.MaxWait <= 0 || len(parts) == 0 {
+		return results
+	}
+	wake := newWaiter()
+	lists := make([]*waitlist, len(parts))
+	defer func() {
+		for _, l := range lists {
+			if l != nil {
+				l.remove(wake)
+			}
+		}
+	}()
+	timer := time.NewTimer(params.MaxWait)
+	defer timer.Stop()
+	for {
+		for i := range parts {
+			if p, err := m.partition(parts[i].Partition); err == nil {
+				lists[i] = p.waitForMore(wake, params, parts[i].Offset, &results[i])
+			}
+		}
+		// Look again after registering: what arrived in between woke nobody.
+		again, enough := m.readAll(params, parts, false)
+		releaseAll(results)
+		results = again
+		if enough {
+			return results
+		}
+		select {
+		case <-wake.c:
+		case <-timer.C:
+			return results
+		case <-m.stopping:
+			return results
+		case <-ctx.Done():
+			return results
+		}
+	}
+}
+
+func releaseAll(results []Fetched) {
+	for i := range results {
+		results[i].Release()
+	}
+}
+
+// waitForMore registers wake for the next record this reader may see.
+func (p *Partition) waitForMore(wake *waiter, params *FetchParams, offset int64, last *Fetched) *waitlist {
+	list := &p.hwWaiters
+	seen := max(offset, last.HighWatermark)
+	switch {
+	case params.fromReplica() || params.Replica == Debugger:
+		list, seen = &p.leoWaiters, offset
+		p.mu.RLock()
+		if log, err := p.logLocked(); err == nil {
+			seen = max(seen, log.LogEndOffset())
+		}
+		p.mu.RUnlock()
+	case params.Isolation == ReadCommitted:
+		list, seen = &p.lsoWaiters, max(offset, last.LastStableOffset)
+	}
+	list.add(wake, seen+1)
+	return list
+}
+
+// readAll reads once. Only the first reading of a request updates what the leader knows of the follower: leaving a wait is no fetch.
+func (m *Manager) readAll(params *FetchParams, parts []FetchPartition, first bool) (results []Fetched, enough bool) {
+	results = make([]Fetched, len(parts))
+	left, total := params.MaxBytes, 0
+	minOne := params.WholeBatch
+	for i := range parts {
+		r := &results[i]
+		m.read(params, &parts[i], left, minOne, first, r)
+		n := r.Bytes()
+		if n > 0 {
+			minOne = false
+		}
+		total += n
+		left = max(0, left-n)
+		if r.Err != nil || r.Diverging != nil || r.PreferredReplica != meta.NoBroker {
+			enough = true
+		}
+	}
+	return results, enough || total >= min(params.MinBytes, params.MaxBytes)
+}
+
+func (m *Manager) read(params *FetchParams, f *FetchPartition, left int, minOne, first bool, r *Fetched) {
+	r.HighWatermark, r.LastStableOffset, r.LogStartOffset, r.PreferredReplica = -1, -1, -1, meta.NoBroker
+	p, err := m.partition(f.Partition)
+	if err != nil {
+		r.Err = err
+		return
+	}
+	if err := p.read(params, f, left, minOne, first, r); err != nil {
+		r.Release()
+		*r = Fetched{Err: err, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1, PreferredReplica: meta.NoBroker}
+	}
+}
+
+// read serves one partition of a fetch. The order of the checks is Kafka's (ReplicaManager.readFromLog, Partition.fetchRecords).
+func (p *Partition) read(params *FetchParams, f *FetchPartition, left int, minOne, first bool, r *Fetched) error {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if err := p.offlineLocked(); err != nil {
+		return err
+	}
+	if !f.TopicID.IsZero() && !p.mu.topicID.IsZero() && f.TopicID != p.mu.topicID {
+		return fmt.Errorf("%s: fetched as %s, is %s: %w", p.tp, f.TopicID, p.mu.topicID, ErrInconsistentTopicID)
+	}
+	if err := p.checkEpochLocked(f.CurrentLeaderEpoch); err != nil {
+		return err
+	}
+	readFollower := params.Replica == Debugger || params.Replica == Consumer && params.FromFollower
+	log, err := p.leaderLogLocked()
+	if err != nil && readFollower {
+		log, err = p.logLocked()
+	}
+	if err != nil {
+		return err
+	}
+	if params.fromReplica() && !p.isReplicaLocked(params.Replica) {
+		// The follower is ahead of this leader, or behind; both errors make it try again.
+		if f.CurrentLeaderEpoch != meta.NoLeaderEpoch {
+			return fmt.Errorf("%s: broker %d is no replica: %w", p.tp, params.Replica, ErrUnknownLeaderEpoch)
+		}
+		return p.leaderErrorLocked(ErrNotLeader)
+	}
+	// What the reply says of the log is as of before the read, so that a reader never believes in more than it was offered.
+	r.LogStartOffset, r.HighWatermark, r.LastStableOffset = log.LogStartOffset(), log.HighWatermark(), log.LastStableOffset()
+	leo := log.LogEndOffset()
+	if f.LastFetchedEpoch != meta.NoLeaderEpoch {
+		if r.Diverging, err = divergence(log, f); err != nil {
+			return err
+		}
+		if r.Diverging != nil {
+			return nil
+		}
+	}
+	if params.Replica == Consumer && p.mu.role == leading {
+		r.PreferredReplica = p.preferredReplicaLocked(params, f.Offset)
+		if r.PreferredReplica != meta.NoBroker {
+			return nil
+		}
+	}
+	upTo := r.HighWatermark
+	switch {
+	case params.fromReplica(), params.Replica == Debugger:
+		upTo = leo
+	case params.Isolation == ReadCommitted:
+		upTo = r.LastStableOffset
+	}
+	if err := p.readLog(log, params, f, min(f.MaxBytes, left), upTo, minOne, r); err != nil {
+		return err
+	}
+	if first && params.fromReplica() && p.mu.role == leading {
+		p.followerFetchedLocked(params, f, leo)
+	}
+	return nil
+}
+
+func (p *Partition) readLog(log *storage.Log, params *FetchParams, f *FetchPartition, maxBytes int, upTo int64, minOne bool, r *Fetched) error {
+	data, err := log.Read(f.Offset, max(0, maxBytes), upTo, minOne)
+	if err != nil {
+		return fmt.Errorf("fetch %s at %d: %w", p.tp, f.Offset, err)
+	}
+	r.Data, r.HasData, r.DownConversion = data, true, log.Config().MessageDownConversion
+	if params.WholeBatch && !minOne && data.FirstBatchLength > data.Slice.Len {
+		// A first batch that is cut is of no use to a reader that was promised whole ones.
+		r.Release()
+		r.Data = storage.ReadInfo{}
+	}
+	if params.Isolation == ReadCommitted && params.Replica == Consumer {
+		r.Aborted = []storage.AbortedTxn{}
+		if r.Bytes() > 0 {
+			if r.Aborted, err = log.AbortedTxnsIn(f.Offset, data); err != nil {
+				return fmt.Errorf("fetch %s at %d: %w", p.tp, f.Offset, err)
+			}
+		}
+	}
+	return nil
+}
+
+// divergence compares the epoch of the last record a follower has with the leader's history (KIP-595's truncation on fetch).
+func divergence(log *storage.Log, f *FetchPartition) (*Divergence, error) {
+	epoch, end := log.EndOffsetForEpoch(f.LastFetchedEpoch)
+	if end < 0 {
+		return nil, &storage.OffsetError{Offset: f.Offset, Start: log.LogStartOffset(), End: log.LogEndOffset()}
+	}
+	if start := log.LogStartOffset(); f.Offset < start {
+		return nil, &storage.OffsetError{Offset: f.Offset, Start: start, End: log.LogEndOffset()}
+	}
+	if epoch < f.LastFetchedEpoch || end < f.Offset {
+		return &Divergence{Epoch: epoch, EndOffset: end}, nil
+	}
+	return nil, nil
+}
