@@ -1,0 +1,223 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/kraal-mq/kraal/acl"
+	"github.com/kraal-mq/kraal/broker/record"
+	"github.com/kraal-mq/kraal/broker/replica"
+	"github.com/kraal-mq/kraal/broker/transport"
+	"github.com/kraal-mq/kraal/broker/wire"
+	"github.com/kraal-mq/kraal/zkstore/meta"
+)
+
+// Produce, versions 0 to 11.
+//
+//	 1 throttle time
+//	 2 log append time
+//	 3 transactional id; exactly one batch of magic 2 for each partition
+//	 5 log start offset
+//	 7 zstd
+//	 8 which records are at fault, and a message (KIP-467)
+//	 9 flexible
+//	10 the current leader and its address with "not leader" (KIP-951)
+//	11 TRANSACTION_ABORTABLE may be returned (KIP-890)
+
+// adminClient is the client id that may write to internal topics (AdminUtils.ADMIN_CLIENT_ID).
+const adminClient = "__admin_client"
+
+// production is one produce request on its way.
+type production struct {
+	h    *Handler
+	r    *transport.Request
+	req  *kmsg.ProduceRequest
+	resp *kmsg.ProduceResponse
+
+	waits   []*replica.Pending                    // of acks=all
+	waiting []*kmsg.ProduceResponseTopicPartition // what they are for, in the same order
+	failed  bool
+}
+
+func produce(h *Handler, ctx context.Context, r *transport.Request) transport.Reply {
+	req, ok := r.Body.(*kmsg.ProduceRequest)
+	if !ok {
+		return transport.Reply{Close: true}
+	}
+	p := production{h: h, r: r, req: req, resp: req.ResponseKind().(*kmsg.ProduceResponse)}
+	refused := p.refusal()
+	p.resp.Topics = make([]kmsg.ProduceResponseTopic, len(req.Topics))
+	for i := range req.Topics {
+		t, rt := &req.Topics[i], &p.resp.Topics[i]
+		rt.Topic = t.Topic
+		rt.Partitions = make([]kmsg.ProduceResponseTopicPartition, len(t.Partitions))
+		topicRefused := refused
+		if topicRefused == wire.None {
+			topicRefused = p.topicRefusal(t.Topic)
+		}
+		metrics := h.metrics.topic(t.Topic)
+		for j := range t.Partitions {
+			rt.Partitions[j] = kmsg.NewProduceResponseTopicPartition()
+			rp := &rt.Partitions[j]
+			rp.Partition, rp.BaseOffset = t.Partitions[j].Partition, -1
+			if topicRefused != wire.None {
+				p.fail(rp, metrics, topicRefused)
+				continue
+			}
+			p.append(t.Topic, &t.Partitions[j], rp, metrics)
+		}
+	}
+	if req.Acks == 0 {
+		// There is no answer to carry an error, so the connection's end has to.
+		return transport.Reply{None: true, Close: p.failed}
+	}
+	if len(p.waits) == 0 {
+		return transport.Reply{Body: p.resp}
+	}
+	return transport.Reply{Wait: p.wait}
+}
+
+// refusal checks what concerns the request as a whole.
+func (p *production) refusal() wire.Code {
+	if a := p.req.Acks; a != replica.AcksAll && a != 0 && a != 1 {
+		return wire.ErrInvalidRequiredAcks
+	}
+	if p.h.Authorizer == nil || !p.isTransactional() {
+		return wire.None
+	}
+	if id := p.req.TransactionID; id == nil || !p.h.allowed(p.r.Conn, acl.Write, acl.TransactionalID, *id) {
+		return wire.ErrTransactionalIDAuthorizationFailed
+	}
+	return wire.None
+}
+
+func (p *production) isTransactional() bool {
+	for i := range p.req.Topics {
+		for j := range p.req.Topics[i].Partitions {
+			if b, err := record.View(p.req.Topics[i].Partitions[j].Records); err == nil && b.IsTransactional() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (p *production) topicRefusal(topic string) wire.Code {
+	switch {
+	case !p.h.topicAllowed(p.r.Conn, acl.Write, topic):
+		return wire.ErrTopicAuthorizationFailed
+	case p.h.Metadata.Load().Topic(topic) == nil:
+		return wire.ErrUnknownTopicOrPartition
+	case isInternal(topic) && p.r.Header.ClientID != adminClient:
+		return wire.ErrInvalidTopic
+	}
+	return wire.None
+}
+
+func (p *production) fail(rp *kmsg.ProduceResponseTopicPartition, m *topicMetrics, code wire.Code) {
+	p.failed = true
+	rp.ErrorCode = int16(code)
+	m.producesFailed.Inc()
+}
+
+func (p *production) append(topic string, part *kmsg.ProduceRequestTopicPartition, rp *kmsg.ProduceResponseTopicPartition, m *topicMetrics) {
+	m.produceRequests.Inc()
+	a := p.h.Replicas.Append(replica.AppendRequest{
+		Partition:    meta.TopicPartition{Topic: topic, Partition: part.Partition},
+		Records:      part.Records,
+		Acks:         p.req.Acks,
+		Origin:       record.OriginClient,
+		LegacyFormat: p.req.Version < 3,
+		NoZstd:       p.req.Version < 7,
+	})
+	if a.Err != nil {
+		p.appendFailed(rp, m, &a, len(part.Records))
+		return
+	}
+	rp.BaseOffset, rp.LogAppendTime, rp.LogStartOffset = a.FirstOffset, a.LogAppendTime, a.LogStartOffset
+	if !a.Duplicate {
+		m.messagesIn.Add(float64(a.Records))
+		m.bytesIn.Add(float64(a.Bytes))
+	}
+	if w := a.Pending(); w != nil {
+		p.waits = append(p.waits, w)
+		p.waiting = append(p.waiting, rp)
+	}
+}
+
+func (p *production) appendFailed(rp *kmsg.ProduceResponseTopicPartition, m *topicMetrics, a *replica.Appended, size int) {
+	code := p.h.code(a.Err)
+	p.fail(rp, m, code)
+	if a.Stored && reportsLogStart(code) {
+		rp.LogStartOffset = a.LogStartOffset
+	}
+	if code == wire.ErrMessageTooLarge || code == wire.ErrRecordListTooLarge {
+		m.bytesRejected.Add(float64(size))
+	}
+	if invalid := (*record.InvalidRecordsError)(nil); errors.As(a.Err, &invalid) {
+		for _, e := range invalid.Errors {
+			re := kmsg.NewProduceResponseTopicPartitionErrorRecord()
+			re.RelativeOffset, re.ErrorMessage = e.Index, &e.Message
+			rp.ErrorRecords = append(rp.ErrorRecords, re)
+		}
+		text := "One or more records have been rejected due to " + itoa(invalid.Count) + " record errors in total."
+		rp.ErrorMessage = &text
+	} else if code == wire.ErrInvalidRecord || code == wire.ErrInvalidTimestamp {
+		text := a.Err.Error()
+		rp.ErrorMessage = &text
+	}
+	p.nameLeader(rp, a.Err)
+}
+
+// reportsLogStart is false for errors found before the log was looked at, where Kafka says -1.
+func reportsLogStart(code wire.Code) bool {
+	switch code {
+	case wire.ErrCorruptMessage, wire.ErrUnknownTopicOrPartition, wire.ErrNotLeaderOrFollower, wire.ErrMessageTooLarge,
+		wire.ErrRecordListTooLarge, wire.ErrKafkaStorage:
+		return false
+	}
+	return true
+}
+
+// nameLeader tells a client that came to the wrong broker where to go (KIP-951).
+func (p *production) nameLeader(rp *kmsg.ProduceResponseTopicPartition, err error) {
+	var leader *replica.LeaderError
+	if p.resp.Version < 10 || !errors.As(err, &leader) || leader.Err != replica.ErrNotLeader {
+		return
+	}
+	rp.CurrentLeader.LeaderID, rp.CurrentLeader.LeaderEpoch = int32(leader.Leader), int32(leader.LeaderEpoch)
+	endpoint, ok := p.h.Metadata.Load().Endpoint(leader.Leader, p.r.Conn.Listener())
+	if !ok {
+		return
+	}
+	for _, b := range p.resp.Brokers {
+		if b.NodeID == int32(leader.Leader) {
+			return
+		}
+	}
+	b := kmsg.NewProduceResponseBroker()
+	b.NodeID, b.Host, b.Port, b.Rack = int32(leader.Leader), endpoint.Host, endpoint.Port, p.h.rack(leader.Leader)
+	p.resp.Brokers = append(p.resp.Brokers, b)
+}
+
+// wait answers an acks=all produce once the in-sync replicas have it all.
+func (p *production) wait(ctx context.Context) transport.Reply {
+	p.h.Replicas.Await(ctx, time.Duration(p.req.TimeoutMillis)*time.Millisecond, p.waits)
+	for i, w := range p.waits {
+		if w.Err == nil {
+			continue
+		}
+		rp := p.waiting[i]
+		code := p.h.code(w.Err)
+		rp.ErrorCode = int16(code)
+		rp.BaseOffset, rp.LogAppendTime = -1, -1
+		if !reportsLogStart(code) {
+			rp.LogStartOffset = -1
+		}
+		p.nameLeader(rp, w.Err)
+	}
+	return transport.Reply{Body: p.resp}
+}

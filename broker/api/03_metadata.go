@@ -1,0 +1,264 @@
+package api
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/kraal-mq/kraal/acl"
+	"github.com/kraal-mq/kraal/broker/metadata"
+	"github.com/kraal-mq/kraal/broker/wire"
+	"github.com/kraal-mq/kraal/zkstore/meta"
+)
+
+// Metadata, versions 0 to 12.
+//
+//	 1 null means all topics; rack, controller id, internal flag
+//	 2 cluster id
+//	 3 throttle time
+//	 4 the client says whether missing topics may be created
+//	 5 offline replicas
+//	 7 leader epoch
+//	 8 authorized operations
+//	 9 flexible
+//	10 topic ids in the response
+//	11 no more authorized operations for the cluster
+//	12 lookup by topic id
+
+// firstWord is how long a request waits for the controller's first word to a freshly started broker. Without that, this broker
+// would deny topics that exist, and clients would drop what they hold for them.
+const firstWord = 5 * time.Second
+
+func metadataRequest(h *Handler, c *call, req *kmsg.MetadataRequest, resp *kmsg.MetadataResponse) error {
+	snapshot := h.informed(c.ctx)
+	informed := len(snapshot.Brokers()) > 0
+	m := metadataAnswer{h: h, c: c, req: req, resp: resp, snapshot: snapshot, informed: informed}
+	listener := c.Conn.Listener()
+	for _, b := range snapshot.Brokers() {
+		if e, ok := b.Endpoint(listener); ok {
+			rb := kmsg.NewMetadataResponseBroker()
+			rb.NodeID, rb.Host, rb.Port, rb.Rack = int32(b.ID), e.Host, e.Port, h.rack(b.ID)
+			resp.Brokers = append(resp.Brokers, rb)
+		}
+	}
+	resp.ClusterID, resp.ControllerID = &h.ClusterID, int32(snapshot.ControllerID())
+	resp.AuthorizedOperations = operationsNotAsked
+	if req.Version >= 8 && req.Version <= 10 && req.IncludeClusterAuthorizedOperations {
+		resp.AuthorizedOperations = 0
+		if h.clusterAllowed(c.Conn, acl.Describe) {
+			resp.AuthorizedOperations = h.operations(c.Conn, acl.Cluster, acl.ClusterName)
+		}
+	}
+	m.topics()
+	return nil
+}
+
+// informed returns the picture of the fleet, having waited a bounded time for the first one.
+func (h *Handler) informed(ctx context.Context) *metadata.Snapshot {
+	s := h.Metadata.Load()
+	if len(s.Brokers()) > 0 {
+		return s
+	}
+	ctx, cancel := context.WithTimeout(ctx, firstWord)
+	defer cancel()
+	for {
+		select {
+		case <-s.Superseded():
+		case <-ctx.Done():
+			return h.Metadata.Load()
+		}
+		if s = h.Metadata.Load(); len(s.Brokers()) > 0 {
+			return s
+		}
+	}
+}
+
+type metadataAnswer struct {
+	h        *Handler
+	c        *call
+	req      *kmsg.MetadataRequest
+	resp     *kmsg.MetadataResponse
+	snapshot *metadata.Snapshot
+	informed bool // false: no controller has spoken yet, so nothing may be called unknown
+}
+
+func (m *metadataAnswer) topics() {
+	asked := m.req.Topics
+	if asked == nil || m.req.Version == 0 && len(asked) == 0 {
+		m.allTopics()
+		return
+	}
+	byID := false
+	for _, t := range asked {
+		switch {
+		case t.TopicID != [16]byte{} && m.req.Version >= 12:
+			byID = true
+		case m.req.Version >= 10 && m.req.Version <= 11 && (t.TopicID != [16]byte{} || t.Topic == nil):
+			m.failAll(wire.ErrInvalidRequest)
+			return
+		}
+	}
+	for _, t := range asked {
+		if !byID && t.Topic == nil {
+			m.failAll(wire.ErrUnknownServer)
+			return
+		}
+	}
+	if byID {
+		for _, t := range asked {
+			if t.TopicID != [16]byte{} {
+				m.byID(t.TopicID)
+			}
+		}
+		return
+	}
+	seen := make(map[string]struct{}, len(asked))
+	for _, t := range asked {
+		if _, again := seen[*t.Topic]; !again {
+			seen[*t.Topic] = struct{}{}
+			m.byName(*t.Topic)
+		}
+	}
+}
+
+func (m *metadataAnswer) allTopics() {
+	for t := range m.snapshot.Topics() {
+		if m.h.topicAllowed(m.c.Conn, acl.Describe, t.Name) {
+			m.add(t)
+		}
+	}
+	slices.SortFunc(m.resp.Topics, func(a, b kmsg.MetadataResponseTopic) int {
+		return compareNames(a.Topic, b.Topic)
+	})
+}
+
+func compareNames(a, b *string) int {
+	switch {
+	case *a < *b:
+		return -1
+	case *a > *b:
+		return 1
+	}
+	return 0
+}
+
+func (m *metadataAnswer) failAll(code wire.Code) {
+	for _, t := range m.req.Topics {
+		m.fail(t.Topic, t.TopicID, code)
+	}
+}
+
+func (m *metadataAnswer) fail(name *string, id meta.TopicID, code wire.Code) {
+	t := kmsg.NewMetadataResponseTopic()
+	t.ErrorCode, t.Topic, t.TopicID = int16(code), name, id
+	if name == nil && m.req.Version < 12 {
+		t.Topic = new(string)
+	}
+	t.IsInternal = name != nil && isInternal(*name)
+	t.AuthorizedOperations = operationsNotAsked
+	m.resp.Topics = append(m.resp.Topics, t)
+}
+
+func (m *metadataAnswer) byID(id meta.TopicID) {
+	t := m.snapshot.TopicByID(id)
+	switch {
+	case t == nil && !m.informed:
+		m.fail(nil, id, wire.ErrLeaderNotAvailable)
+	case t == nil:
+		m.fail(nil, id, wire.ErrUnknownTopicID)
+	case !m.h.topicAllowed(m.c.Conn, acl.Describe, t.Name):
+		m.fail(nil, id, wire.ErrTopicAuthorizationFailed)
+	default:
+		m.add(t)
+	}
+}
+
+func (m *metadataAnswer) byName(name string) {
+	if !m.h.topicAllowed(m.c.Conn, acl.Describe, name) {
+		m.fail(&name, meta.TopicID{}, wire.ErrTopicAuthorizationFailed)
+		return
+	}
+	if t := m.snapshot.Topic(name); t != nil {
+		m.add(t)
+		return
+	}
+	cfg := m.h.Config.Current()
+	mayCreate := cfg.Topics.AutoCreateEnable && (m.req.Version < 4 || m.req.AllowAutoTopicCreation)
+	switch {
+	case !m.informed:
+		m.fail(&name, meta.TopicID{}, wire.ErrLeaderNotAvailable)
+	case !mayCreate && invalidTopicName(name) != "":
+		m.fail(&name, meta.TopicID{}, wire.ErrInvalidTopic)
+	case !mayCreate:
+		m.fail(&name, meta.TopicID{}, wire.ErrUnknownTopicOrPartition)
+	case !m.h.clusterAllowed(m.c.Conn, acl.Create) && !m.h.topicAllowed(m.c.Conn, acl.Create, name):
+		m.fail(&name, meta.TopicID{}, wire.ErrTopicAuthorizationFailed)
+	default:
+		m.fail(&name, meta.TopicID{}, m.h.autoCreate(m.c.ctx, name))
+	}
+}
+
+// add tells of a topic that exists.
+func (m *metadataAnswer) add(t *metadata.Topic) {
+	rt := kmsg.NewMetadataResponseTopic()
+	rt.Topic, rt.TopicID, rt.IsInternal = &t.Name, t.ID, isInternal(t.Name)
+	rt.AuthorizedOperations = operationsNotAsked
+	if m.req.Version >= 8 && m.req.IncludeTopicAuthorizedOperations {
+		rt.AuthorizedOperations = m.h.operations(m.c.Conn, acl.Topic, t.Name)
+	}
+	rt.Partitions = make([]kmsg.MetadataResponseTopicPartition, len(t.Partitions))
+	for i, p := range t.Partitions {
+		rt.Partitions[i] = m.partition(p)
+	}
+	m.resp.Topics = append(m.resp.Topics, rt)
+}
+
+func (m *metadataAnswer) partition(p *metadata.Partition) kmsg.MetadataResponseTopicPartition {
+	rp := kmsg.NewMetadataResponseTopicPartition()
+	rp.Partition, rp.Leader, rp.LeaderEpoch = p.ID, int32(p.Leader), int32(p.LeaderEpoch)
+	rp.Replicas, rp.ISR, rp.OfflineReplicas = ints(p.Replicas), ints(p.ISR), ints(m.offline(p))
+	_, reachable := m.snapshot.Endpoint(p.Leader, m.c.Conn.Listener())
+	switch {
+	case !m.snapshot.Alive(p.Leader):
+		rp.ErrorCode, rp.Leader = int16(wire.ErrLeaderNotAvailable), int32(meta.NoBroker)
+	case !reachable && m.req.Version >= 6:
+		rp.ErrorCode, rp.Leader = int16(wire.ErrListenerNotFound), int32(meta.NoBroker)
+	case !reachable:
+		rp.ErrorCode, rp.Leader = int16(wire.ErrLeaderNotAvailable), int32(meta.NoBroker)
+	}
+	if m.req.Version == 0 {
+		m.hideDead(&rp, p)
+	}
+	return rp
+}
+
+// offline are the replicas that cannot serve: on a dead broker, without the client's listener, or in a failed directory.
+func (m *metadataAnswer) offline(p *metadata.Partition) []meta.BrokerID {
+	var off []meta.BrokerID
+	for _, id := range p.Replicas {
+		_, reachable := m.snapshot.Endpoint(id, m.c.Conn.Listener())
+		if !reachable || slices.Contains(p.Offline, id) {
+			off = append(off, id)
+		}
+	}
+	return off
+}
+
+// hideDead does for clients of version 0 what they expect: dead brokers are not named at all.
+func (m *metadataAnswer) hideDead(rp *kmsg.MetadataResponseTopicPartition, p *metadata.Partition) {
+	alive := func(ids []meta.BrokerID) []int32 {
+		var out []int32
+		for _, id := range ids {
+			if _, ok := m.snapshot.Endpoint(id, m.c.Conn.Listener()); ok {
+				out = append(out, int32(id))
+			}
+		}
+		return out
+	}
+	rp.Replicas, rp.ISR = alive(p.Replicas), alive(p.ISR)
+	if rp.ErrorCode == 0 && (len(rp.Replicas) < len(p.Replicas) || len(rp.ISR) < len(p.ISR)) {
+		rp.ErrorCode = int16(wire.ErrReplicaNotAvailable)
+	}
+}

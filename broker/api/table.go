@@ -1,0 +1,63 @@
+package api
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/kraal-mq/kraal/broker/transport"
+)
+
+// entry is one API this broker serves: the versions it advertises and who answers.
+type entry struct {
+	key, lowest, highest int16
+	serve                func(h *Handler, ctx context.Context, r *transport.Request) transport.Reply
+}
+
+// table is the only list of what is served. Ranges are those of Kafka 3.9 in ZooKeeper mode (ApiVersionsResponse.java for the
+// listener type ZK_BROKER). What is not here is not advertised.
+var table = []entry{
+	{0, 0, 11, produce},
+	{1, 0, 17, fetch},
+	{2, 0, 9, plain(listOffsets)},
+	{3, 0, 12, plain(metadataRequest)},
+	{4, 0, 7, plain(leaderAndISR)},
+	{5, 0, 4, plain(stopReplica)},
+	{6, 0, 8, plain(updateMetadata)},
+	{18, 0, 4, apiVersions},
+	{19, 0, 7, plain(createTopics)},
+	{20, 0, 6, plain(deleteTopics)},
+	{21, 0, 2, plain(deleteRecords)},
+	{22, 0, 5, plain(initProducerID)},
+	{23, 0, 4, plain(offsetForLeaderEpoch)},
+	{32, 0, 4, plain(describeConfigs)},
+	{33, 0, 2, plain(alterConfigs)},
+	{35, 0, 4, plain(describeLogDirs)},
+	{37, 0, 3, plain(createPartitions)},
+	{44, 0, 1, plain(incrementalAlterConfigs)},
+	{60, 0, 1, plain(describeCluster)},
+	{61, 0, 0, plain(describeProducers)},
+}
+
+// call is one request with what its handler needs around it.
+type call struct {
+	*transport.Request
+	ctx context.Context
+}
+
+// plain adapts a handler that returns its response, for every API but those that must say more than that.
+// A nil response closes the connection without an answer.
+func plain[Q kmsg.Request, A kmsg.Response](serve func(*Handler, *call, Q, A) error) func(*Handler, context.Context, *transport.Request) transport.Reply {
+	return func(h *Handler, ctx context.Context, r *transport.Request) transport.Reply {
+		req, ok := r.Body.(Q)
+		if !ok {
+			return transport.Reply{Close: true}
+		}
+		resp := req.ResponseKind().(A)
+		if err := serve(h, &call{Request: r, ctx: ctx}, req, resp); err != nil {
+			h.logClose(r, err)
+			return transport.Reply{Close: true}
+		}
+		return transport.Reply{Body: resp}
+	}
+}
