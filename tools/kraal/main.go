@@ -20,6 +20,7 @@ import (
 	"github.com/kraal-mq/kraal/tools/option"
 	"github.com/kraal-mq/kraal/tools/produce"
 	"github.com/kraal-mq/kraal/tools/records"
+	"github.com/kraal-mq/kraal/tools/serve"
 	"github.com/kraal-mq/kraal/tools/topics"
 )
 
@@ -47,6 +48,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		DisableSliceFlagSeparator: true,
 		Action:                    noCommand,
 		Commands: []*cli.Command{
+			serve.Command(),
 			topics.Command(),
 			configs.Command(),
 			offsets.Command(),

@@ -1,0 +1,415 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/kraal-mq/kraal/broker/api"
+	"github.com/kraal-mq/kraal/broker/config"
+	"github.com/kraal-mq/kraal/broker/fetchsession"
+	"github.com/kraal-mq/kraal/broker/metadata"
+	"github.com/kraal-mq/kraal/broker/peer"
+	"github.com/kraal-mq/kraal/broker/replica"
+	"github.com/kraal-mq/kraal/broker/storage"
+	"github.com/kraal-mq/kraal/broker/storage/vfs"
+	"github.com/kraal-mq/kraal/broker/transport"
+	"github.com/kraal-mq/kraal/controller"
+	"github.com/kraal-mq/kraal/zkstore/meta"
+)
+
+// Options is what a Broker is made of.
+type Options struct {
+	Config  *config.Static
+	Version string // of the program, for /metrics
+	Logging *Logging
+	Metrics *prometheus.Registry
+	// Ready, if not nil, is called once when the broker serves requests.
+	Ready func(b *Broker)
+}
+
+// Broker is one broker. New starts nothing; Run is its whole life.
+type Broker struct {
+	o       Options
+	log     *zap.Logger
+	dynamic *config.Dynamic
+
+	id        meta.BrokerID
+	clusterID string
+
+	life   *lifecycle
+	logs   *storage.Manager
+	topics *topicConfigs
+	meta   *metadata.Cache
+	hosts  *replica.Manager
+	ctl    *controller.Controller
+	link   *controllerLink
+	server *transport.Server
+	peers  *peer.Pool // the controller's requests to brokers
+	asks   *peer.Pool // this broker's requests to the controller
+	http   *httpServer
+}
+
+// New returns a broker that does nothing until Run.
+func New(o Options) *Broker {
+	log := o.Logging.Logger("broker")
+	return &Broker{o: o, log: log, dynamic: config.NewDynamic(o.Config, o.Logging.Logger("config"))}
+}
+
+// drainTimeout is how long a stopping broker lets requests in progress finish.
+const drainTimeout = 3 * time.Second
+
+// Run starts the broker and serves until ctx ends, then stops it cleanly and returns nil. An error means that the broker could
+// not start, or could not go on; it names the cause in one sentence.
+func (b *Broker) Run(ctx context.Context) error {
+	started := time.Now()
+	if err := b.checkSupported(); err != nil {
+		return err
+	}
+	b.life = newLifecycle(b)
+	if err := b.life.connect(ctx); err != nil {
+		return err
+	}
+	defer b.life.close()
+	if err := b.identify(ctx); err != nil {
+		return err
+	}
+	if err := b.openLogs(ctx); err != nil {
+		return err
+	}
+	closed := false
+	defer func() {
+		if !closed {
+			b.closeLogs()
+		}
+	}()
+	if err := b.build(ctx); err != nil {
+		return err
+	}
+	if err := b.server.Listen(ctx); err != nil {
+		return err
+	}
+	if err := b.life.register(ctx); err != nil {
+		return err
+	}
+	b.log.Info("started", zap.Int32("broker", int32(b.id)), zap.String("cluster", b.clusterID),
+		zap.Duration("took", time.Since(started)), zap.Strings("listeners", b.addresses()))
+	err := b.serve(ctx)
+	closed = true
+	return errors.Join(err, b.closeLogs())
+}
+
+// serve runs everything until ctx ends or a part fails, and stops it in reverse.
+func (b *Broker) serve(ctx context.Context) error {
+	work, stopWork := context.WithCancel(context.Background())
+	defer stopWork()
+	var running, ctlRunning sync.WaitGroup
+	failed := make(chan error, 8) // one slot per part below, so that none blocks; nobody closes it
+	part := func(wg *sync.WaitGroup, name string, ctx context.Context, run func(context.Context) error) {
+		wg.Go(func() {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				failed <- fmt.Errorf("%s: %w", name, err)
+			}
+		})
+	}
+	ctlCtx, stopCtl := context.WithCancel(context.Background())
+	defer stopCtl()
+	part(&running, "storage", work, b.logs.Run)
+	part(&running, "replicas", work, b.hosts.Run)
+	part(&running, "controller link", work, b.link.Run)
+	part(&running, "network", work, b.server.Run)
+	part(&running, "http", work, b.http.Run)
+	part(&ctlRunning, "controller", ctlCtx, b.ctl.Run)
+	part(&running, "ZooKeeper session", work, b.life.Run)
+	if b.o.Ready != nil {
+		b.o.Ready(b)
+	}
+
+	var err error
+	select {
+	case <-ctx.Done():
+		b.log.Info("stopping")
+		b.leave()
+	case err = <-failed:
+		b.log.Error("stopping because a part of the broker failed", zap.Error(err))
+	}
+	b.hosts.Stop()
+	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	_ = b.server.Shutdown(drain) // connections that would not end were cut
+	b.life.stop()
+	stopCtl()
+	ctlRunning.Wait()
+	stopWork()
+	running.Wait()
+	b.peers.Close()
+	b.asks.Close()
+	return err
+}
+
+// leave hands leadership over, so that producers find the next leader before this one is gone.
+func (b *Broker) leave() {
+	cfg := b.dynamic.Current().Shutdown
+	if !cfg.ControlledEnable {
+		return
+	}
+	for try := range cfg.ControlledMaxRetries {
+		if !b.life.reachable() {
+			b.log.Warn("ZooKeeper cannot be reached, so leadership cannot be handed over")
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), b.dynamic.Current().Controller.SocketTimeout)
+		remaining, err := b.link.ControlledShutdown(ctx)
+		cancel()
+		switch {
+		case err == nil && len(remaining) == 0:
+			return
+		case err == nil:
+			b.log.Info("the controller could not move every leadership away", zap.Int("partitions", len(remaining)), zap.Int32("try", try+1))
+		case b.life.gone():
+			return // nobody listens to a broker without a session
+		default:
+			b.log.Warn("controlled shutdown failed", zap.Error(err), zap.Int32("try", try+1))
+		}
+		if try+1 < cfg.ControlledMaxRetries {
+			time.Sleep(cfg.ControlledRetryBackoff)
+		}
+	}
+	b.log.Warn("stopping with leaderships that could not be handed over")
+}
+
+func (b *Broker) closeLogs() error {
+	if b.logs == nil {
+		return nil
+	}
+	if b.hosts != nil {
+		b.hosts.CheckpointHighWatermarks()
+	}
+	if err := b.logs.Close(); err != nil {
+		return fmt.Errorf("close the logs: %w", err)
+	}
+	b.log.Info("stopped")
+	return nil
+}
+
+// checkSupported refuses settings that this version cannot honour, rather than serve without what they promise.
+func (b *Broker) checkSupported() error {
+	cfg := b.dynamic.Current()
+	for _, l := range cfg.Listeners {
+		if l.Protocol != "PLAINTEXT" {
+			return fmt.Errorf("listener %s uses %s, which this version does not serve yet: only PLAINTEXT", l.Name, l.Protocol)
+		}
+	}
+	if cfg.Auth.AuthorizerClass != "" {
+		return fmt.Errorf("authorizer.class.name=%s: this version has no authorizer yet, and will not run open instead", cfg.Auth.AuthorizerClass)
+	}
+	return nil
+}
+
+// identify settles cluster and broker id between ZooKeeper, the log directories and the configuration.
+func (b *Broker) identify(ctx context.Context) error {
+	z := b.life.store()
+	if err := b.life.checkMigration(ctx); err != nil {
+		return err
+	}
+	if err := z.EnsurePersistentPaths(ctx); err != nil {
+		return fmt.Errorf("prepare ZooKeeper: %w", err)
+	}
+	id, err := z.ClusterID(ctx)
+	if err != nil {
+		return fmt.Errorf("read the cluster id: %w", err)
+	}
+	b.clusterID = id
+	cfg := b.dynamic.Current()
+	own, found, err := storage.ReadMetaProperties(vfs.OS{}, cfg.Log.Dirs)
+	if err != nil {
+		return err
+	}
+	if found && own.ClusterID != "" && own.ClusterID != id {
+		return fmt.Errorf("the log directories belong to cluster %s, but zookeeper.connect=%s leads to cluster %s: check zookeeper.connect and log.dirs",
+			own.ClusterID, cfg.ZooKeeper.Connect, id)
+	}
+	return b.settleID(ctx, meta.BrokerID(cfg.Broker.ID), own, found)
+}
+
+func (b *Broker) settleID(ctx context.Context, configured meta.BrokerID, own storage.MetaProperties, found bool) error {
+	stored := meta.NoBroker
+	if found {
+		stored = own.BrokerID
+	}
+	switch {
+	case configured >= 0 && stored >= 0 && configured != stored:
+		return fmt.Errorf("broker.id=%d, but the log directories belong to broker %d: check broker.id and log.dirs", configured, stored)
+	case configured >= 0:
+		b.id = configured
+	case stored >= 0:
+		b.id = stored
+	default:
+		seq, err := b.life.store().BrokerSequenceID(ctx)
+		if err != nil {
+			return fmt.Errorf("generate a broker id: %w", err)
+		}
+		b.id = meta.BrokerID(b.dynamic.Current().Broker.ReservedMaxID + seq)
+		b.log.Info("generated a broker id", zap.Int32("broker", int32(b.id)))
+	}
+	return nil
+}
+
+// openLogs reads the dynamic configuration, opens and recovers the logs.
+func (b *Broker) openLogs(ctx context.Context) error {
+	z := b.life.store()
+	if err := b.applyBrokerConfigs(ctx, z); err != nil {
+		return err
+	}
+	b.topics = newTopicConfigs(b.dynamic, b.o.Logging.Logger("config"))
+	if err := b.topics.load(ctx, z); err != nil {
+		return err
+	}
+	cfg := b.dynamic.Current()
+	logs, err := storage.OpenManager(ctx, b.storageOptions(cfg))
+	if err != nil {
+		return err
+	}
+	b.logs = logs
+	return logs.WriteMetaProperties(b.id, b.clusterID)
+}
+
+func (b *Broker) storageOptions(cfg *config.Config) storage.ManagerOptions {
+	return storage.ManagerOptions{
+		Dirs: cfg.Log.Dirs, TopicConfig: b.topics.logConfig, Cleaner: cleanerConfig(cfg), FS: vfs.OS{},
+		Logger: b.o.Logging.Logger("storage"), Metrics: b.o.Metrics,
+		RecoveryThreads: int(cfg.Log.RecoveryThreadsPerDataDir), OnDirFailure: b.dirFailed,
+		InitialDelay: cfg.Log.InitialTaskDelay, FlushCheckInterval: cfg.Log.FlushSchedulerInterval,
+		FlushCheckpointInterval:       cfg.Log.FlushOffsetCheckpointInterval,
+		StartOffsetCheckpointInterval: cfg.Log.FlushStartOffsetCheckpointInterval,
+		RetentionCheckInterval:        cfg.Log.RetentionCheckInterval, DirDeleteDelay: cfg.Log.SegmentDeleteDelay,
+		ProducerIDExpiration:              cfg.Log.ProducerIDExpiration,
+		ProducerIDExpirationCheckInterval: cfg.Log.ProducerIDExpirationCheckInterval,
+		VerifyTransactions:                cfg.Txn.PartitionVerificationEnable,
+		NoTopicIDs:                        cfg.Broker.InterBrokerProtocol < config.V2_8_IV0,
+	}
+}
+
+// dirFailed is told by storage, possibly under its locks: everything is done elsewhere.
+func (b *Broker) dirFailed(dir string, err error) {
+	b.log.Error("log directory failed; its partitions are offline here", zap.String("dir", dir), zap.Error(err))
+	go func() { // ends by itself: one write to ZooKeeper, bounded
+		if b.hosts != nil {
+			b.hosts.DirFailed(dir)
+		}
+		b.life.publishDirFailure()
+	}()
+}
+
+// build wires the parts.
+func (b *Broker) build(ctx context.Context) error {
+	cfg := b.dynamic.Current()
+	control := cfg.InterBrokerListener
+	if cfg.ControlPlaneListener != "" {
+		control = cfg.ControlPlaneListener
+	}
+	protocol, err := controller.ParseProtocol(cfg.Broker.InterBrokerProtocolVersion)
+	if err != nil {
+		return err
+	}
+	b.meta = metadata.NewCache()
+	b.peers = peer.New(peer.Options{ClientID: strconv.Itoa(int(b.id)), Listener: control,
+		RequestTimeout: cfg.Controller.SocketTimeout, ConnectTimeout: cfg.Socket.ConnectionSetupTimeout,
+		ConnectTimeoutMax: cfg.Socket.ConnectionSetupTimeoutMax, Logger: b.o.Logging.Logger("peer")})
+	b.asks = peer.New(peer.Options{ClientID: strconv.Itoa(int(b.id)), Listener: control,
+		RequestTimeout: cfg.Broker.RequestTimeout, ConnectTimeout: cfg.Socket.ConnectionSetupTimeout,
+		ConnectTimeoutMax: cfg.Socket.ConnectionSetupTimeoutMax, Logger: b.o.Logging.Logger("peer")})
+	b.ctl = controller.New(controller.Options{BrokerID: b.id, Sender: b.peers, Logger: b.o.Logging.Logger("controller"),
+		Metrics: b.o.Metrics, Config: controller.Config{
+			Protocol: protocol, InterBrokerListener: cfg.InterBrokerListener, DeleteTopicEnable: cfg.Topics.DeleteEnable,
+			AutoLeaderRebalanceEnable:          cfg.Controller.AutoLeaderRebalanceEnable,
+			LeaderImbalanceCheckInterval:       cfg.Controller.LeaderImbalanceCheckInterval,
+			LeaderImbalancePerBrokerPercentage: int(cfg.Controller.LeaderImbalancePerBrokerPercentage),
+			UncleanLeaderElectionEnable:        func() bool { return b.dynamic.Current().Defaults.UncleanLeaderElectionEnable },
+		}})
+	b.link = newControllerLink(b)
+	b.hosts = replica.New(replica.Options{BrokerID: b.id, Logs: b.logs, Metadata: b.meta, Proposer: b.link,
+		Logger: b.o.Logging.Logger("replica"), Metrics: b.o.Metrics, Config: replica.Config{
+			ReplicaLagTimeMax:               cfg.Replica.LagTimeMax,
+			HighWatermarkCheckpointInterval: cfg.Replica.HighWatermarkCheckpointInterval,
+			RackAwareReads:                  cfg.Replica.SelectorClass == rackAwareSelector,
+		}})
+	handler := api.New(api.Deps{
+		BrokerID: b.id, ClusterID: b.clusterID, Config: b.dynamic, Replicas: b.hosts, LogDirs: b.logs, Metadata: b.meta,
+		Sessions:   fetchsession.NewCache(fetchsession.Options{Slots: int(cfg.Fetch.SessionCacheSlots), Metrics: b.o.Metrics}),
+		Znodes:     func() api.Znodes { return b.life.store() },
+		Controller: b.ctl, Topics: b.topics, IDs: b.link, Loggers: b.o.Logging, Logger: b.o.Logging.Logger("api"), Metrics: b.o.Metrics,
+	})
+	b.server = transport.New(b.transportOptions(cfg, control, handler))
+	b.http = newHTTPServer(b)
+	b.subscribe()
+	return nil
+}
+
+// rackAwareSelector is the only replica.selector.class there is here besides none.
+const rackAwareSelector = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
+
+func (b *Broker) transportOptions(cfg *config.Config, control string, handler transport.Handler) transport.Options {
+	o := transport.Options{
+		Handler: handler, Limits: b.limits(cfg), RequestMaxBytes: int(cfg.Socket.RequestMaxBytes), MaxIdle: cfg.Socket.ConnectionsMaxIdle,
+		SendBuffer: int(cfg.Socket.SendBufferBytes), ReceiveBuffer: int(cfg.Socket.ReceiveBufferBytes), Backlog: int(cfg.Socket.ListenBacklogSize),
+		Logger: b.o.Logging.Logger("network"), Metrics: b.o.Metrics,
+	}
+	for _, l := range cfg.Listeners {
+		o.Listeners = append(o.Listeners, transport.Listener{
+			Name: l.Name, Protocol: l.Protocol, Address: net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port))),
+			InterBroker: l.Name == cfg.InterBrokerListener, Privileged: l.Name == control,
+		})
+	}
+	return o
+}
+
+// endpoints are what to register: advertised.listeners, with the ports bound and this machine's name where none is given.
+func (b *Broker) endpoints() ([]meta.Endpoint, error) {
+	var out []meta.Endpoint
+	for _, l := range b.dynamic.Current().Advertised {
+		e := meta.Endpoint{Listener: l.Name, Protocol: l.Protocol, Host: l.Host, Port: l.Port}
+		if e.Host == "" {
+			name, err := os.Hostname()
+			if err != nil {
+				return nil, fmt.Errorf("advertised.listeners names no host for %s, and this machine's name is unknown: %w", l.Name, err)
+			}
+			e.Host = name
+		}
+		if addr, ok := b.server.Addr(l.Name).(*net.TCPAddr); ok && e.Port == 0 {
+			e.Port = int32(addr.Port)
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+func (b *Broker) addresses() []string {
+	var out []string
+	for _, l := range b.dynamic.Current().Listeners {
+		if a := b.server.Addr(l.Name); a != nil {
+			out = append(out, l.Name+"://"+a.String())
+		}
+	}
+	return out
+}
+
+// Addr returns the bound address of a listener, nil if there is none of that name.
+func (b *Broker) Addr(listener string) net.Addr { return b.server.Addr(listener) }
+
+// ID is the broker's id, once Ready was called.
+func (b *Broker) ID() meta.BrokerID { return b.id }
+
+// BrokerEpoch is the epoch of the last registration.
+func (b *Broker) BrokerEpoch() meta.BrokerEpoch { return b.hosts.BrokerEpoch() }
+
+// SessionID is the ZooKeeper session the broker lives in, or lived in last.
+func (b *Broker) SessionID() int64 { return b.life.current.Load().session.ID() }

@@ -1,0 +1,170 @@
+//go:build unix
+
+package brokertest
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// build makes the program once for all tests of a process.
+var build = sync.OnceValues(func() (string, error) {
+	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "kraal-test-")
+	if err != nil {
+		return "", err
+	}
+	bin := filepath.Join(dir, "kraal")
+	cmd := exec.Command("go", "build", "-o", bin, "./tools/kraal")
+	cmd.Dir = strings.TrimSpace(string(root))
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return bin, nil
+})
+
+// Binary returns the path of the program under test.
+func Binary(t testing.TB) string {
+	t.Helper()
+	bin, err := build()
+	if err != nil {
+		t.Fatalf("build kraal: %v", err)
+	}
+	return bin
+}
+
+// Proc is a broker in a process of its own, which can be killed, paused and started again on its directories.
+type Proc struct {
+	t     testing.TB
+	dir   string
+	props map[string]string
+	port  int
+	cmd   *exec.Cmd
+	// reading ends when the process has closed its output.
+	reading sync.WaitGroup
+}
+
+// StartProc runs `kraal server` with the given properties over sensible ones for a test, and ends it with the test.
+func StartProc(t testing.TB, zookeeper string, props map[string]string) *Proc {
+	t.Helper()
+	p := &Proc{t: t, dir: t.TempDir(), port: FreePort(t)}
+	p.props = map[string]string{
+		"broker.id": "1", "zookeeper.connect": zookeeper, "zookeeper.session.timeout.ms": "6000",
+		"listeners": fmt.Sprintf("PLAINTEXT://127.0.0.1:%d", p.port), "log.dirs": filepath.Join(p.dir, "data"),
+		"offsets.topic.replication.factor": "1", "kraal.log.level": level(),
+	}
+	for k, v := range props {
+		p.props[k] = v
+	}
+	t.Cleanup(p.Kill)
+	p.Start()
+	return p
+}
+
+// Start runs the broker and returns when it accepts connections.
+func (p *Proc) Start() {
+	p.t.Helper()
+	p.launch()
+	deadline := time.Now().Add(startTimeout)
+	for time.Now().Before(deadline) {
+		if c, err := net.DialTimeout("tcp", p.Addr(), time.Second); err == nil {
+			c.Close()
+			return
+		}
+		if !p.Alive() {
+			p.t.Fatal("the broker ended instead of serving")
+		}
+		time.Sleep(5 * time.Millisecond) // polling a socket of another process
+	}
+	p.t.Fatal("the broker did not serve in time")
+}
+
+// launch runs the process without waiting for it to serve.
+func (p *Proc) launch() {
+	p.t.Helper()
+	file := filepath.Join(p.dir, "server.properties")
+	if err := os.WriteFile(file, properties(p.props), 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+	p.cmd = exec.Command(Binary(p.t), "server", file)
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.cmd.Stderr = p.cmd.Stdout
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	log := logWriter(p.t)
+	p.reading.Go(func() {
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			fmt.Fprintln(log, lines.Text())
+		}
+	})
+}
+
+// Kill ends the process with SIGKILL, if it runs, and reaps it.
+func (p *Proc) Kill() { p.end(syscall.SIGKILL) }
+
+// Stop ends the process with SIGTERM and waits for it.
+func (p *Proc) Stop() { p.end(syscall.SIGTERM) }
+
+func (p *Proc) end(s syscall.Signal) {
+	if p.cmd == nil {
+		return
+	}
+	_ = p.cmd.Process.Signal(s)
+	p.reading.Wait()
+	_ = p.cmd.Wait() // the signal's exit status is expected
+	p.cmd = nil
+}
+
+// Pause and Resume stop and continue the process where it is.
+func (p *Proc) Pause()  { _ = p.cmd.Process.Signal(syscall.SIGSTOP) }
+func (p *Proc) Resume() { _ = p.cmd.Process.Signal(syscall.SIGCONT) }
+
+// Alive reports whether the process runs.
+func (p *Proc) Alive() bool { return p.cmd != nil && p.cmd.Process.Signal(syscall.Signal(0)) == nil }
+
+// Addr is where clients connect.
+func (p *Proc) Addr() string { return fmt.Sprintf("127.0.0.1:%d", p.port) }
+
+// Dir is the log directory.
+func (p *Proc) Dir() string { return p.props["log.dirs"] }
+
+// Set changes a property for the next Start.
+func (p *Proc) Set(key, value string) { p.props[key] = value }
+
+func properties(props map[string]string) []byte {
+	lines := make([]string, 0, len(props))
+	for k, v := range props {
+		lines = append(lines, k+"="+v+"\n")
+	}
+	sort.Strings(lines)
+	return []byte(strings.Join(lines, ""))
+}
+
+// FreePort returns a loopback port nobody listens on at the moment.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
