@@ -3,10 +3,13 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED ?= 0
 
-.PHONY: build test quick bench fuzz interop cross clean
+.PHONY: build demo test quick bench fuzz interop cross clean
 
 build: ## the one static binary, bin/kraal
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kraal ./tools/kraal
+
+demo: build ## ZooKeeper, a broker, a topic, a message in and out
+	./tools/demo/run.sh
 
 test: ## vet, every test under the race detector, and the cross builds
 	CGO_ENABLED=1 go vet ./...
