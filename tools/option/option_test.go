@@ -1,7 +1,6 @@
 package option
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 	"testing"
@@ -10,13 +9,6 @@ import (
 
 	"github.com/kraal-mq/kraal/tools/testkit"
 )
-
-func call(cmd *cli.Command, args ...string) (stdout, stderr string, code int) {
-	var out, err bytes.Buffer
-	app := &cli.App{Writer: &out, ErrWriter: &err, ExitErrHandler: func(*cli.Context, error) {}, DisableSliceFlagSeparator: true, Commands: []*cli.Command{cmd}}
-	code = Code(app.Run(append([]string{"kraal", cmd.Name}, args...)), &err)
-	return out.String(), err.String(), code
-}
 
 func tool(seen *cli.Context, fail func(*cli.Context, *ParseError) error) *cli.Command {
 	return Tool(&cli.Command{
@@ -37,7 +29,7 @@ func tool(seen *cli.Context, fail func(*cli.Context, *ParseError) error) *cli.Co
 
 func TestToolReadsOptionsAnywhere(t *testing.T) {
 	var c cli.Context
-	_, stderr, code := call(tool(&c, Message), "ignored", "-bootstrap-server", "a:1", "more", "--config=a=b,c", "--list", "--config", "d=-1", "--count", "-7")
+	_, stderr, code := testkit.Run(t.Context(), tool(&c, Message), "ignored", "-bootstrap-server", "a:1", "more", "--config=a=b,c", "--list", "--config", "d=-1", "--count", "-7")
 	if code != 0 {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
@@ -65,25 +57,25 @@ func TestToolWordsParseErrors(t *testing.T) {
 		{[]string{"--count", "many"}, "Cannot parse argument 'many' of option count\n"},
 		{[]string{"word", "--count", "many"}, "Cannot parse argument 'many' of option count\n"},
 	} {
-		if _, stderr, code := call(tool(new(cli.Context), Message), c.args...); stderr != c.want || code != 1 {
+		if _, stderr, code := testkit.Run(t.Context(), tool(new(cli.Context), Message), c.args...); stderr != c.want || code != 1 {
 			t.Errorf("%v: exit code %d, %q, want %q", c.args, code, stderr, c.want)
 		}
 	}
 	want := "x is not a recognized option\njoptsimple.UnrecognizedOptionException: x is not a recognized option\n\n"
-	if _, stderr, _ := call(tool(new(cli.Context), Thrown), "--x"); stderr != want {
+	if _, stderr, _ := testkit.Run(t.Context(), tool(new(cli.Context), Thrown), "--x"); stderr != want {
 		t.Errorf("thrown: %q", stderr)
 	}
 }
 
 func TestToolHelp(t *testing.T) {
 	for _, args := range [][]string{{"--help"}, nil, {"--list", "--help"}} {
-		stdout, stderr, code := call(tool(new(cli.Context), Message), args...)
+		stdout, stderr, code := testkit.Run(t.Context(), tool(new(cli.Context), Message), args...)
 		if code != 1 || stdout != "" {
 			t.Errorf("%v: exit code %d, stdout %q", args, code, stdout)
 		}
 		testkit.Golden(t, "help.txt", []byte(stderr))
 	}
-	if stdout, _, code := call(tool(new(cli.Context), Message), "--version"); stdout != KafkaVersion+"\n" || code != 0 {
+	if stdout, _, code := testkit.Run(t.Context(), tool(new(cli.Context), Message), "--version"); stdout != KafkaVersion+"\n" || code != 0 {
 		t.Errorf("--version: exit code %d, %q", code, stdout)
 	}
 }
@@ -111,7 +103,7 @@ func TestSuite(t *testing.T) {
 		"", "--help", "-h", "--version", "nonsense", "add", "add --help", "add --id 1", "add --id x --left a", "add --id",
 		"add --id 1 --left a --right b", "add --id 1 --left a", "add -i 1 -r b", "add --id=1 --left=a --nonsense",
 	} {
-		stdout, stderr, code := call(suite(), strings.Fields(args)...)
+		stdout, stderr, code := testkit.Run(t.Context(), suite(), strings.Fields(args)...)
 		script.WriteString("$ kafka-things " + args + "\n" + stdout + stderr + "exit " + string(rune('0'+code)) + "\n\n")
 	}
 	testkit.Golden(t, "suite.txt", []byte(script.String()))
