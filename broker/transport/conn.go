@@ -209,43 +209,72 @@ func (c *Conn) serveOne() error {
 	if c.draining.Load() {
 		return errStopping
 	}
-	buf, err := c.frames.Next(c.srv.o.RequestMaxBytes)
+	buf, err := c.readFrame()
 	if err != nil {
 		return err
 	}
-	received := time.Now()
-	c.listener.metrics.received.Add(float64(len(buf.Bytes()) + 4))
 	if c.inRelogin {
 		return c.relogin(buf)
 	}
-	h, body, err := wire.DecodeHeader(buf.Bytes(), c.clientID)
+	r := &Request{Conn: c, Received: time.Now(), Size: len(buf.Bytes())}
+	again, err := c.open(r, buf.Bytes())
+	if again {
+		return c.relogin(buf)
+	}
+	if err == nil {
+		err = c.waitUnmuted() // an answer that was waited for may have muted the connection meanwhile
+	}
 	if err != nil {
-		buf.Free()
-		return err
-	}
-	c.clientID = h.ClientID
-	if c.auth != nil {
-		switch {
-		case c.auth.Claims(h):
-			return c.relogin(buf)
-		case c.auth.Expired(received):
-			buf.Free()
-			return errLoginExpired
-		}
-	}
-	r := &Request{Conn: c, Header: h, Received: received, Size: len(buf.Bytes())}
-	if err := c.decode(r, body); err != nil {
-		buf.Free()
-		return err
-	}
-	if err := c.waitUnmuted(); err != nil { // an answer that was waited for may have muted the connection meanwhile
-		buf.Free()
+		c.free(buf)
 		return err
 	}
 	c.busy.Add(1)
 	reply := c.srv.o.Handler.Serve(c.ctx, r)
 	c.busy.Add(-1)
 	return c.answer(pending{reply: reply, request: r, buf: buf})
+}
+
+// readFrame reads a frame that counts against the server's budget until it is freed with free.
+func (c *Conn) readFrame() (*wire.Buffer, error) {
+	size, err := c.frames.Size(c.srv.o.RequestMaxBytes)
+	if err != nil {
+		return nil, err
+	}
+	if !c.srv.budget.take(c.ctx, c.srv.stopping, size) {
+		return nil, errStopping
+	}
+	buf, err := c.frames.Payload(size)
+	if err != nil {
+		c.srv.budget.giveBack(size)
+		return nil, err
+	}
+	c.listener.metrics.received.Add(float64(size + 4))
+	return buf, nil
+}
+
+// free ends the use of a frame that was read with readFrame.
+func (c *Conn) free(buf *wire.Buffer) {
+	c.srv.budget.giveBack(len(buf.Bytes()))
+	buf.Free()
+}
+
+// open reads a frame's header and body into r. It is true for the beginning of a new login.
+func (c *Conn) open(r *Request, frame []byte) (relogin bool, err error) {
+	h, body, err := wire.DecodeHeader(frame, c.clientID)
+	if err != nil {
+		return false, err
+	}
+	c.clientID = h.ClientID
+	r.Header = h
+	if c.auth != nil {
+		switch {
+		case c.auth.Claims(h):
+			return true, nil
+		case c.auth.Expired(r.Received):
+			return false, errLoginExpired
+		}
+	}
+	return false, c.decode(r, body)
 }
 
 // decode makes the request's body of bytes.

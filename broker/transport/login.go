@@ -48,19 +48,19 @@ func (c *Conn) login() error {
 		if err != nil {
 			return err
 		}
-		done, err := c.loginStep(buf)
+		done, err := c.loginStep(buf.Bytes())
+		buf.Free()
 		if done || err != nil {
 			return err
 		}
 	}
 }
 
-// loginStep hands one frame to the authenticator, sends what it answers, and frees the frame.
-func (c *Conn) loginStep(buf *wire.Buffer) (done bool, err error) {
+// loginStep hands one frame to the authenticator and sends what it answers.
+func (c *Conn) loginStep(frame []byte) (done bool, err error) {
 	c.busy.Add(1)
-	step, err := c.auth.Step(c.ctx, buf.Bytes())
+	step, err := c.auth.Step(c.ctx, frame)
 	c.busy.Add(-1)
-	buf.Free()
 	if err != nil {
 		return false, err
 	}
@@ -84,7 +84,8 @@ func (c *Conn) loginStep(buf *wire.Buffer) (done bool, err error) {
 // relogin takes a frame of a new login on a connection that is logged in (KIP-368). The next ones belong to it, too,
 // until it is done.
 func (c *Conn) relogin(buf *wire.Buffer) error {
-	done, err := c.loginStep(buf)
+	done, err := c.loginStep(buf.Bytes())
+	c.free(buf)
 	c.inRelogin = !done
 	return err
 }

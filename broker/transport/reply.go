@@ -56,10 +56,10 @@ func (c *Conn) replyLoop() {
 // settle waits for an answer if need be, writes it, and lets go of everything it holds. The connection must not be
 // used any more after an error.
 func (c *Conn) settle(p pending) error {
-	defer p.buf.Free()
 	if p.raw != nil {
 		return c.writeRaw(p.raw)
 	}
+	defer c.free(p.buf)
 	reply := p.reply
 	if reply.Wait != nil {
 		c.busy.Add(1)

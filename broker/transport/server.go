@@ -24,6 +24,7 @@ type Options struct {
 	Limits    Limits
 
 	RequestMaxBytes    int           // socket.request.max.bytes; default 100 MiB
+	QueuedMaxBytes     int64         // queued.max.request.bytes: cap of all requests in memory; zero or negative: none
 	UnauthenticatedMax int           // cap of frames before login (sasl.server.max.receive.size); default 512 KiB
 	MaxIdle            time.Duration // connections.max.idle.ms; zero or negative: never
 	SendBuffer         int           // socket.send.buffer.bytes; zero or negative leaves the system's default
@@ -63,6 +64,7 @@ type Server struct {
 	metrics   *metrics
 	watch     *watcher // nil where closed peers cannot be watched
 
+	budget budget    // of request bytes
 	pieces sync.Pool // *wire.Pieces, for answers while they are written
 
 	nextID   atomic.Uint64
@@ -91,6 +93,7 @@ func New(o Options) *Server {
 		stopping: make(chan struct{}),
 		cut:      make(chan struct{}),
 	}
+	s.budget.limit = o.QueuedMaxBytes
 	s.pieces.New = func() any { return new(wire.Pieces) }
 	s.mu.changed.L = &s.mu
 	s.mu.conns = map[uint64]*Conn{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -156,6 +157,16 @@ func within[T any](t testing.TB, what string, ch <-chan T) T {
 	case <-time.After(20 * time.Second):
 		t.Fatalf("%s did not happen", what)
 		panic("unreachable")
+	}
+}
+
+// eventually waits, polling, for what no channel tells.
+func eventually(t testing.TB, what string, happened func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !happened(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not happen", what)
+		}
 	}
 }
 
@@ -386,6 +397,50 @@ func TestThrottle(t *testing.T) {
 			t.Errorf("%s: second answer after %v", name, took)
 		}
 	}
+}
+
+// TestBudget: requests wait to be read while too many bytes are in memory, however many connections they come by, and
+// even one that is larger than all that is allowed gets in alone.
+func TestBudget(t *testing.T) {
+	served, release := make(chan int32, 9), make(chan struct{})
+	s := serve(t, handler(func(_ context.Context, r *Request) Reply {
+		served <- r.Header.CorrelationID
+		<-release
+		return Reply{Body: responseTo(r)}
+	}), func(o *Options) { o.QueuedMaxBytes = 10_000 })
+	one, two := s.dial("PLAINTEXT"), s.dial("PLAINTEXT")
+	one.send(produce(make([]byte, 50_000), 1), 1)
+	within(t, "first request", served)
+	two.send(produce(make([]byte, 100), 1), 2)
+	gone := s.dial("PLAINTEXT")
+	gone.send(heartbeat(0), 9)
+	select {
+	case id := <-served:
+		t.Fatalf("request %d was served without room", id)
+	case <-time.After(50 * time.Millisecond):
+	}
+	gone.Close()
+	if runtime.GOOS == "linux" { // elsewhere its request is served, for nobody
+		eventually(t, "end of the connection that hung up", func() bool { return s.Connections() == 2 })
+	} else {
+		t.Skip("closed peers are watched on Linux only")
+	}
+	release <- struct{}{}
+	one.expect(produce(nil, 1), 1)
+	if id := within(t, "second request", served); id != 2 {
+		t.Errorf("request %d", id)
+	}
+	three := s.dial("PLAINTEXT")
+	three.send(produce(make([]byte, 100), 1), 3) // there is room for both
+	within(t, "third request", served)
+	close(release)
+	two.expect(produce(nil, 1), 2)
+	three.expect(produce(nil, 1), 3)
+	eventually(t, "return of all bytes", func() bool {
+		s.budget.mu.Lock()
+		defer s.budget.mu.Unlock()
+		return s.budget.mu.used == 0
+	})
 }
 
 // TestDoneIsTold: whoever measures learns of every answer's size.

@@ -183,6 +183,22 @@ func TestSectionsAreReleasedOnce(t *testing.T) {
 	}
 }
 
+// TestManySmallSections: memory stays bounded however many sections there are.
+func TestManySmallSections(t *testing.T) {
+	var sections []Section
+	for range 200 {
+		sections = append(sections, Bytes(randomBytes(inlineMax)))
+	}
+	want := AppendResponse(nil, fetchOf(sections...), 1)
+	var p Pieces
+	if err := p.Encode(fetchOf(sections...), 1); err != nil {
+		t.Fatal(err)
+	}
+	if len(p.mem) > inlineTotal+100*len(sections) || !bytes.Equal(joined(t, &p), want) {
+		t.Errorf("%d bytes in memory, or another frame", len(p.mem))
+	}
+}
+
 func TestPiecesOfPlainResponse(t *testing.T) {
 	resp := kmsg.NewPtrHeartbeatResponse()
 	resp.SetVersion(4)

@@ -56,14 +56,27 @@ func (r *FrameReader) Buffered() int { return r.to - r.from }
 
 // Next reads the next frame, without its size prefix. Errors are those of [ReadFrame].
 func (r *FrameReader) Next(maxSize int) (*Buffer, error) {
-	if err := r.fill(sizePrefix); err != nil {
-		return nil, err
-	}
-	size, err := frameSize(r.ahead[r.from:], maxSize)
+	size, err := r.Size(maxSize)
 	if err != nil {
 		return nil, err
 	}
-	r.from += sizePrefix
+	return r.Payload(size)
+}
+
+// Size waits for the next frame and returns its size. [FrameReader.Payload] has to follow.
+func (r *FrameReader) Size(maxSize int) (int, error) {
+	if err := r.fill(sizePrefix); err != nil {
+		return 0, err
+	}
+	size, err := frameSize(r.ahead[r.from:], maxSize)
+	if err == nil {
+		r.from += sizePrefix
+	}
+	return size, err
+}
+
+// Payload reads the frame whose size was returned by [FrameReader.Size].
+func (r *FrameReader) Payload(size int) (*Buffer, error) {
 	have := r.ahead[r.from:min(r.to, r.from+size)]
 	r.from += len(have)
 	return readPayload(r.src, have, size)

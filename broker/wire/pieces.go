@@ -5,11 +5,20 @@ import (
 	"io"
 	"iter"
 	"math"
+	"slices"
 )
 
-// inlineMax is the size up to which a section is copied between its neighbours instead of being sent by itself:
-// one pread and no write of its own is cheaper than a sendfile(2) with its write before and after.
-const inlineMax = 16 << 10
+const (
+	// inlineMax is the size up to which a section is copied between its neighbours instead of being sent by itself:
+	// one pread and no write of its own is cheaper than a sendfile(2) with its write before and after.
+	inlineMax = 16 << 10
+
+	// inlineTotal is how large a frame in memory may become that way.
+	inlineTotal = 512 << 10
+
+	// keepMem is how much memory Pieces keep for the next frame. Large metadata responses fit in.
+	keepMem = 1 << 20
+)
 
 // Pieces is an encoded response frame: runs of bytes in memory, with sections between them. The zero value is ready;
 // after Reset it is used again with the memory it has.
@@ -75,14 +84,13 @@ func (p *Pieces) All() iter.Seq2[[]byte, Section] {
 	}
 }
 
-// Reset releases the sections and forgets the frame, but keeps the memory, unless it grew beyond keep bytes.
+// Reset releases the sections and forgets the frame, but keeps the memory, unless it grew beyond keepMem.
 func (p *Pieces) Reset() {
-	const keep = 64 << 10
 	for i := range p.cuts {
 		p.cuts[i].section.Release()
 		p.cuts[i] = cut{}
 	}
-	if cap(p.mem) > keep {
+	if cap(p.mem) > keepMem {
 		p.mem = nil
 	}
 	p.mem, p.cuts, p.size, p.err = p.mem[:0], p.cuts[:0], 0, nil
@@ -91,13 +99,13 @@ func (p *Pieces) Reset() {
 // section puts s behind what is in memory so far, and takes charge of releasing it.
 func (p *Pieces) section(s Section) {
 	n := s.Len()
-	if n > inlineMax {
+	if n > inlineMax || len(p.mem)+n > inlineTotal {
 		p.cuts = append(p.cuts, cut{at: len(p.mem), section: s})
 		p.size += n
 		return
 	}
 	at := len(p.mem)
-	p.mem = append(p.mem, make([]byte, n)...)
+	p.mem = slices.Grow(p.mem, n)[:at+n]
 	if err := readSection(s, p.mem[at:], 0); err != nil && p.err == nil {
 		p.err = err
 	}
