@@ -32,5 +32,14 @@ func (m *memory) give(n int64) {
 	m.mu.Lock()
 	m.mu.used -= n
 	m.mu.Unlock()
-	m.freed.Signal()
+	m.freed.Broadcast()
+}
+
+// drain waits until nothing is taken.
+func (m *memory) drain() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for m.mu.used > 0 {
+		m.freed.Wait()
+	}
 }

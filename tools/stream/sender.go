@@ -44,7 +44,7 @@ func NewSender(settings *javaconfig.Producer, topic string, o SenderOptions) *Se
 	if o.Sync { // nothing more will come that would be worth lingering for
 		conf.Producer.Flush.Frequency, conf.Producer.Flush.Bytes = 0, 0
 	}
-	conf.Producer.Transaction.ID = settings.TransactionalID
+	conf.Producer.Transaction.ID, conf.Producer.Idempotent = settings.TransactionalID, settings.MustBeIdempotent
 	conf.Producer.Retry.BackoffFunc = s.backoff
 	return s
 }
@@ -88,6 +88,9 @@ func (s *Sender) Begin() error {
 
 // Commit waits for all that was sent and commits the transaction.
 func (s *Sender) Commit() error { return s.producer.CommitTxn() }
+
+// Flush waits for what is on its way.
+func (s *Sender) Flush() { s.memory.drain() }
 
 // Close waits for what is on its way.
 func (s *Sender) Close() {
