@@ -68,10 +68,17 @@ func (m *Manager) LeaderAndISR(s Sender, parts []Assigned) ([]error, error) {
 		}
 	}
 	m.control.heeded = true
+	m.moveFetchesLocked()
 	if len(changes) > 0 {
 		m.onRoles(changes)
 	}
 	return results, nil
+}
+
+// moveFetchesLocked tells the fetchers what a control request has changed for them; control is held.
+func (m *Manager) moveFetchesLocked() {
+	m.fetchers.move(m.control.stopFetch, m.control.startFetch)
+	m.control.stopFetch, m.control.startFetch = nil, nil
 }
 
 // assign applies one partition of a LeaderAndIsr; control is held.
@@ -137,7 +144,25 @@ func (p *Partition) learnTopicIDLocked(a *Assigned) error {
 		return err
 	}
 	p.mu.topicID = a.TopicID
+	if p.mu.fetch != nil {
+		p.fetchLocked() // by id from now on
+	}
 	return nil
+}
+
+// fetchLocked begins to copy from the leader in place of what was copied before; mu and control are held.
+func (p *Partition) fetchLocked() {
+	p.unfetchLocked()
+	p.mu.fetch = newFetchState(p, p.mu.log, p.mu.leader, p.mu.leaderEpoch, p.mu.topicID, p.m.cfg.Protocol)
+	p.m.control.startFetch = append(p.m.control.startFetch, p.mu.fetch)
+}
+
+// unfetchLocked ends the copying: from here on nothing is written for it, whatever is under way. mu and control are held.
+func (p *Partition) unfetchLocked() {
+	if p.mu.fetch != nil {
+		p.m.control.stopFetch = append(p.m.control.stopFetch, p.mu.fetch)
+		p.mu.fetch = nil
+	}
 }
 
 // openLocked opens or makes the log of a partition that has none yet.
@@ -160,6 +185,7 @@ func (p *Partition) openLocked(a *Assigned) error {
 // leadLocked makes this broker the leader in a new epoch.
 func (p *Partition) leadLocked(a *Assigned) (*RoleChange, error) {
 	led := p.mu.role == leading
+	p.unfetchLocked()
 	leo := p.mu.log.LogEndOffset()
 	// On disk before anything is served: a follower that asks where the epoch began must get the same answer for ever.
 	if err := p.mu.log.AssignEpochStart(a.LeaderEpoch, leo); err != nil {
@@ -213,6 +239,7 @@ func (p *Partition) followLocked(a *Assigned) *RoleChange {
 	p.followers.Lock()
 	p.followers.progress = nil
 	p.followers.Unlock()
+	p.fetchLocked()
 	p.roleChanged()
 	if !led {
 		return nil
@@ -254,6 +281,7 @@ func (m *Manager) StopReplicas(s Sender, parts []Stopped) ([]error, error) {
 			changes = append(changes, RoleChange{Partition: stop.Partition, LeaderEpoch: meta.NoLeaderEpoch})
 		}
 	}
+	m.moveFetchesLocked()
 	if len(changes) > 0 {
 		m.onRoles(changes)
 	}
@@ -295,6 +323,7 @@ func (p *Partition) stop(s Stopped) (led bool, err error) {
 		return false, fmt.Errorf("stop %s: epoch %d, is %d: %w", p.tp, s.LeaderEpoch, p.mu.leaderEpoch, ErrFencedLeaderEpoch)
 	}
 	led = p.mu.role == leading
+	p.unfetchLocked()
 	if s.Delete {
 		p.mu.role = idle
 	}

@@ -22,6 +22,21 @@ type Config struct {
 	HighWatermarkCheckpointInterval time.Duration // replica.high.watermark.checkpoint.interval.ms
 	// RackAwareReads says that replica.selector.class is Kafka's RackAwareReplicaSelector.
 	RackAwareReads bool
+
+	Fetchers              int           // num.replica.fetchers, to begin with; see Manager.SetFetchers
+	FetchWaitMax          time.Duration // replica.fetch.wait.max.ms
+	FetchMinBytes         int           // replica.fetch.min.bytes
+	FetchMaxBytes         int           // replica.fetch.max.bytes, of one partition
+	FetchResponseMaxBytes int           // replica.fetch.response.max.bytes
+	FetchBackoff          time.Duration // replica.fetch.backoff.ms
+	Protocol              Protocol
+}
+
+// Protocol is what inter.broker.protocol.version lets a follower rely on in leaders.
+type Protocol struct {
+	EpochLookup     bool // 0.11-IV2: OffsetForLeaderEpoch (KIP-101)
+	FetchSessions   bool // 1.1: incremental fetches (KIP-227)
+	TruncateOnFetch bool // 2.7-IV1: fetches carry the last epoch and are told where logs diverge (KIP-595)
 }
 
 // Options is what a Manager is made of.
@@ -34,6 +49,12 @@ type Options struct {
 	// OnRoles is told, after each control request, which partitions of internal topics this broker began or ceased to lead,
 	// for the coordinators that live there. It may be nil.
 	OnRoles func(changes []RoleChange)
+	// Follow makes the connection that one fetcher copies from one broker through. It must not block. nil: this broker
+	// follows nobody.
+	Follow func(leader meta.BrokerID, fetcher int) Leader
+	// MayLead says whether this broker may still believe in the leaderships it was given: it may not once its ZooKeeper
+	// session is gone, because others may have been elected. Asked before every act as a leader; nil: always.
+	MayLead func() bool
 	Logger  *zap.Logger
 	Metrics prometheus.Registerer // may be nil
 	Now     func() time.Time      // nil: time.Now
@@ -54,9 +75,11 @@ type Manager struct {
 	metadata *metadata.Cache
 	proposer ISRProposer
 	onRoles  func([]RoleChange)
+	mayLead  func() bool
 	logger   *zap.Logger
 	now      func() time.Time
 	metrics  *metrics
+	fetchers *fetchers
 
 	// control serialises LeaderAndIsr, StopReplica and UpdateMetadata, which must not overtake each other.
 	// Taken before mu.
@@ -64,6 +87,8 @@ type Manager struct {
 		sync.Mutex
 		epoch  meta.ControllerEpoch // highest seen; in memory only, as in Kafka
 		heeded bool                 // a LeaderAndIsr was applied: high watermarks may be checkpointed
+		// What the request being applied changes about who is followed.
+		stopFetch, startFetch []*fetchState
 	}
 
 	mu struct {
@@ -85,7 +110,7 @@ type Manager struct {
 // New returns a manager that hosts nothing yet.
 func New(o Options) *Manager {
 	m := &Manager{
-		id: o.BrokerID, cfg: o.Config, logs: o.Logs, metadata: o.Metadata, proposer: o.Proposer, onRoles: o.OnRoles,
+		id: o.BrokerID, cfg: o.Config, logs: o.Logs, metadata: o.Metadata, proposer: o.Proposer, onRoles: o.OnRoles, mayLead: o.MayLead,
 		logger: o.Logger, now: o.Now, isrChecks: make(chan *Partition, 1024), stopping: make(chan struct{}),
 	}
 	if m.now == nil {
@@ -96,15 +121,20 @@ func New(o Options) *Manager {
 	}
 	m.mu.partitions = make(map[meta.TopicPartition]*Partition)
 	m.brokerEpoch.Store(int64(meta.NoBrokerEpoch))
+	if m.mayLead == nil {
+		m.mayLead = func() bool { return true }
+	}
+	m.fetchers = newFetchers(m, o.Follow)
 	m.metrics = newMetrics(m, o.Metrics)
 	return m
 }
 
-// Run checks ISRs and checkpoints high watermarks until ctx ends.
+// Run copies what is followed, checks ISRs and checkpoints high watermarks until ctx ends.
 func (m *Manager) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { m.runISRChecks(ctx) })
 	wg.Go(func() { m.runCheckpoints(ctx) })
+	wg.Go(func() { m.fetchers.run(ctx) })
 	wg.Wait()
 	return nil
 }
@@ -173,14 +203,23 @@ func (m *Manager) hosted() []*Partition {
 	return all
 }
 
-// DirFailed makes the partitions of a failed directory answer so, and wakes who waits for them.
+// SetFetchers changes num.replica.fetchers.
+func (m *Manager) SetFetchers(n int) { m.fetchers.resize(n) }
+
+// DirFailed makes the partitions of a failed directory answer so, ends the copying into them, and wakes who waits for them.
 func (m *Manager) DirFailed(dir string) {
+	var stop []*fetchState
 	for _, p := range m.hosted() {
-		p.mu.RLock()
+		p.mu.Lock()
 		failed := p.mu.log != nil && p.mu.log.Dir() == dir
-		p.mu.RUnlock()
+		if failed && p.mu.fetch != nil {
+			stop = append(stop, p.mu.fetch)
+			p.mu.fetch = nil
+		}
+		p.mu.Unlock()
 		if failed {
 			p.roleChanged()
 		}
 	}
+	m.fetchers.move(stop, nil)
 }

@@ -13,8 +13,9 @@ import (
 type metrics struct {
 	m *Manager
 
-	shrinks, expands prometheus.Counter
+	shrinks, expands, replicatedBytes prometheus.Counter
 
+	maxLag, failedFetches                                                             *prometheus.Desc
 	partitions, leaders, offline, underReplicated, underMinISR, atMinISR, reassigning *prometheus.Desc
 }
 
@@ -22,9 +23,15 @@ func newMetrics(m *Manager, r prometheus.Registerer) *metrics {
 	const prefix = "kafka_server_replicamanager_"
 	desc := func(name, help string) *prometheus.Desc { return prometheus.NewDesc(prefix+name, help, nil, nil) }
 	c := &metrics{
-		m:               m,
-		shrinks:         prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "isrshrinks_total", Help: "ISRs that lost a member."}),
-		expands:         prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "isrexpands_total", Help: "ISRs that gained a member."}),
+		m:       m,
+		shrinks: prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "isrshrinks_total", Help: "ISRs that lost a member."}),
+		expands: prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "isrexpands_total", Help: "ISRs that gained a member."}),
+		replicatedBytes: prometheus.NewCounter(prometheus.CounterOpts{Name: "kafka_server_brokertopicmetrics_replicationbytesin_total",
+			Help: "Bytes copied from leaders."}),
+		maxLag: prometheus.NewDesc("kafka_server_replicafetchermanager_maxlag",
+			"Offsets that the replica furthest behind its leader's high watermark lacks.", nil, nil),
+		failedFetches: prometheus.NewDesc("kafka_server_replicafetchermanager_failedpartitionscount",
+			"Replicas that are not copied because of an error, until their leader is named again.", nil, nil),
 		partitions:      desc("partitioncount", "Replicas hosted."),
 		leaders:         desc("leadercount", "Partitions led."),
 		offline:         desc("offlinereplicacount", "Replicas in failed log directories."),
@@ -43,6 +50,9 @@ func newMetrics(m *Manager, r prometheus.Registerer) *metrics {
 func (c *metrics) Describe(out chan<- *prometheus.Desc) {
 	c.shrinks.Describe(out)
 	c.expands.Describe(out)
+	c.replicatedBytes.Describe(out)
+	out <- c.maxLag
+	out <- c.failedFetches
 	for _, d := range []*prometheus.Desc{c.partitions, c.leaders, c.offline, c.underReplicated, c.underMinISR, c.atMinISR, c.reassigning} {
 		out <- d
 	}
@@ -52,6 +62,8 @@ func (c *metrics) Describe(out chan<- *prometheus.Desc) {
 func (c *metrics) Collect(out chan<- prometheus.Metric) {
 	c.shrinks.Collect(out)
 	c.expands.Collect(out)
+	c.replicatedBytes.Collect(out)
+	var maxLag int64
 	n := map[*prometheus.Desc]int{}
 	for _, p := range c.m.hosted() {
 		n[c.partitions]++
@@ -74,9 +86,16 @@ func (c *metrics) Collect(out chan<- prometheus.Metric) {
 				n[c.underReplicated]++
 			}
 		}
+		if s := p.mu.fetch; s != nil {
+			maxLag = max(maxLag, s.lag.Load())
+			if s.failed.Load() {
+				n[c.failedFetches]++
+			}
+		}
 		p.mu.RUnlock()
 	}
-	for _, d := range []*prometheus.Desc{c.partitions, c.leaders, c.offline, c.underReplicated, c.underMinISR, c.atMinISR, c.reassigning} {
+	out <- prometheus.MustNewConstMetric(c.maxLag, prometheus.GaugeValue, float64(maxLag))
+	for _, d := range []*prometheus.Desc{c.failedFetches, c.partitions, c.leaders, c.offline, c.underReplicated, c.underMinISR, c.atMinISR, c.reassigning} {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n[d]))
 	}
 }

@@ -66,6 +66,8 @@ type state struct {
 	// epochStart is the log end offset at which this broker began to lead in leaderEpoch: until the high watermark is
 	// there, nobody can say what earlier leaders had committed.
 	epochStart int64
+	// fetch is what a fetcher copies into this replica; nil: nothing. Whoever writes as a follower compares it first.
+	fetch *fetchState
 	// reign is the leader epoch in which this broker, not leading before, took over. Acknowledgements that were
 	// waited for in an earlier reign are void, because the log may have been truncated in between.
 	reign meta.LeaderEpoch
@@ -121,6 +123,10 @@ func (p *Partition) leaderLogLocked() (*storage.Log, error) {
 	}
 	if p.mu.role != leading {
 		return nil, p.leaderErrorLocked(ErrNotLeader)
+	}
+	if !p.m.mayLead() {
+		// Who leads now, if not this broker, is not known here: no hint for the client.
+		return nil, fmt.Errorf("%s: leadership of epoch %d is in doubt: %w", p.tp, p.mu.leaderEpoch, ErrNotLeader)
 	}
 	return p.mu.log, nil
 }

@@ -1,0 +1,566 @@
+package replica
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/zap"
+
+	"github.com/kraal-mq/kraal/broker/metadata"
+	"github.com/kraal-mq/kraal/broker/record"
+	"github.com/kraal-mq/kraal/broker/storage"
+	"github.com/kraal-mq/kraal/broker/storage/vfs"
+	"github.com/kraal-mq/kraal/zkstore/meta"
+)
+
+// fleet is several managers with logs in memory that fetch from each other by function call, and a controller that does
+// what the test says. It lives in a synctest bubble: synctest.Wait is "everything that can happen without time passing has".
+type fleet struct {
+	t     *testing.T
+	cfg   Config
+	nodes map[meta.BrokerID]*node
+	parts map[meta.TopicPartition]*decided
+
+	mu sync.Mutex // guards proposals, parts as decide changes them, and what links touch in nodes
+
+	// holdISR keeps proposals undecided until decide is called; refuse decides them with an error.
+	holdISR   bool
+	refuse    error
+	proposals []heldProposal
+}
+
+// decided is what the controller knows of a partition.
+type decided struct {
+	id    meta.TopicID
+	state meta.LeaderAndISR
+	meta.Assignment
+}
+
+type heldProposal struct {
+	ISRProposal
+	decide func(ISRDecision)
+}
+
+type node struct {
+	f     *fleet
+	id    meta.BrokerID
+	disc  *vfs.Mem
+	topic storage.LogConfig
+
+	alive   atomic.Bool
+	deaf    map[meta.BrokerID]bool // whose requests do not get through
+	mayLead atomic.Bool
+	logs    *storage.Manager
+	cache   *metadata.Cache
+	m       *Manager
+	cancel  context.CancelFunc
+	ended   chan struct{}
+
+	sessions map[int32]*testSession
+	requests []string // what others asked of this node
+	roles    []RoleChange
+}
+
+func testConfig() Config {
+	return Config{
+		ReplicaLagTimeMax: 30 * time.Second, HighWatermarkCheckpointInterval: 5 * time.Second,
+		Fetchers: 1, FetchWaitMax: 500 * time.Millisecond, FetchMinBytes: 1, FetchMaxBytes: 1 << 20, FetchResponseMaxBytes: 10 << 20,
+		FetchBackoff: time.Second, Protocol: Protocol{EpochLookup: true, FetchSessions: true, TruncateOnFetch: true},
+	}
+}
+
+// inFleet runs a test in a bubble with brokers 1 to n.
+func inFleet(t *testing.T, n int, cfg Config, test func(t *testing.T, f *fleet)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fleet{t: t, cfg: cfg, nodes: map[meta.BrokerID]*node{}, parts: map[meta.TopicPartition]*decided{}}
+		for id := meta.BrokerID(1); id <= meta.BrokerID(n); id++ {
+			nd := &node{f: f, id: id, disc: vfs.NewMem(), topic: storage.DefaultLogConfig(), deaf: map[meta.BrokerID]bool{}}
+			nd.mayLead.Store(true)
+			nd.topic.IndexIntervalBytes = 1
+			f.nodes[id] = nd
+		}
+		for id := meta.BrokerID(1); id <= meta.BrokerID(n); id++ {
+			f.nodes[id].start()
+		}
+		f.tellBrokers()
+		test(t, f)
+		for _, nd := range f.nodes {
+			nd.kill()
+		}
+	})
+}
+
+func (n *node) start() {
+	n.f.t.Helper()
+	topic := n.topic
+	logs, err := storage.OpenManager(context.Background(), storage.ManagerOptions{Dirs: []string{"/logs"}, FS: n.disc,
+		TopicConfig: func(string) *storage.LogConfig { return &topic }})
+	check(n.f.t, err)
+	n.logs, n.cache, n.sessions = logs, metadata.NewCache(), map[int32]*testSession{}
+	n.m = New(Options{BrokerID: n.id, Config: n.f.cfg, Logs: logs, Metadata: n.cache, Proposer: n.f, Logger: zap.NewNop(),
+		MayLead: n.mayLead.Load,
+		OnRoles: func(c []RoleChange) { n.roles = append(n.roles, c...) },
+		Follow:  func(leader meta.BrokerID, number int) Leader { return &testLink{from: n, to: n.f.nodes[leader], number: number} }})
+	ctx, cancel := context.WithCancel(context.Background())
+	n.cancel, n.ended = cancel, make(chan struct{})
+	n.alive.Store(true)
+	go func() {
+		defer close(n.ended)
+		_ = n.m.Run(ctx)
+	}()
+}
+
+// kill ends the process; the disc keeps what was written.
+func (n *node) kill() {
+	if !n.alive.Swap(false) {
+		return
+	}
+	n.m.Stop()
+	n.cancel()
+	<-n.ended
+	n.m.CheckpointHighWatermarks() // as the periodic task did shortly before
+	n.disc = n.disc.Clone()
+}
+
+// bounce restarts a node. The controller has to tell it its roles.
+func (n *node) bounce() {
+	n.kill()
+	n.start()
+	n.f.tellBrokers()
+}
+
+// loseTail makes the log of a dead node end earlier, as a power failure may.
+func (n *node) loseTail(tp meta.TopicPartition, bytes int64) {
+	n.f.t.Helper()
+	name := fmt.Sprintf("/logs/%s/%020d.log", tp, 0)
+	file, err := n.disc.OpenOrCreate(name)
+	check(n.f.t, err)
+	info, err := file.Stat()
+	check(n.f.t, err)
+	check(n.f.t, file.Truncate(info.Size()-bytes))
+	check(n.f.t, file.Close())
+}
+
+func (f *fleet) alive() []meta.BrokerID {
+	var ids []meta.BrokerID
+	for id, n := range f.nodes {
+		if n.alive.Load() {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// tellBrokers sends UpdateMetadata to everybody: who is alive, and all partitions.
+func (f *fleet) tellBrokers() {
+	req := kmsg.NewPtrUpdateMetadataRequest()
+	req.Version, req.ControllerID = 8, 1
+	for _, id := range f.alive() {
+		b := kmsg.NewUpdateMetadataRequestLiveBroker()
+		b.ID = int32(id)
+		rack := fmt.Sprintf("rack-%d", id)
+		b.Rack = &rack
+		e := kmsg.NewUpdateMetadataRequestLiveBrokerEndpoint()
+		e.ListenerName, e.Host, e.Port = "PLAINTEXT", "localhost", 9092
+		b.Endpoints = append(b.Endpoints, e)
+		req.LiveBrokers = append(req.LiveBrokers, b)
+	}
+	for tp, p := range f.parts {
+		topic := kmsg.NewUpdateMetadataRequestTopicState()
+		topic.Topic, topic.TopicID = tp.Topic, p.id
+		part := kmsg.NewUpdateMetadataRequestTopicPartition()
+		part.Partition, part.Leader, part.LeaderEpoch = tp.Partition, int32(p.state.Leader), int32(p.state.LeaderEpoch)
+		topic.PartitionStates = append(topic.PartitionStates, part)
+		req.TopicStates = append(req.TopicStates, topic)
+	}
+	for _, id := range f.alive() {
+		f.nodes[id].cache.Apply(req)
+	}
+}
+
+// create makes partition 0 of a topic, led by the first replica.
+func (f *fleet) create(topic string, replicas ...meta.BrokerID) meta.TopicPartition {
+	f.t.Helper()
+	tp := meta.TopicPartition{Topic: topic}
+	f.parts[tp] = &decided{id: meta.NewTopicID(), Assignment: meta.Assignment{Replicas: replicas},
+		state: meta.LeaderAndISR{Leader: replicas[0], ISR: slices.Clone(replicas)}}
+	f.tellBrokers()
+	f.tell(tp, replicas...)
+	return tp
+}
+
+// tell sends LeaderAndIsr for a partition to those given that are alive.
+func (f *fleet) tell(tp meta.TopicPartition, to ...meta.BrokerID) {
+	f.t.Helper()
+	for _, id := range to {
+		if n := f.nodes[id]; n.alive.Load() {
+			check(f.t, n.told(tp))
+		}
+	}
+}
+
+func (n *node) told(tp meta.TopicPartition) error {
+	n.f.mu.Lock()
+	p := *n.f.parts[tp]
+	n.f.mu.Unlock()
+	results, err := n.m.LeaderAndISR(Sender{Controller: 1, ControllerEpoch: 1, BrokerEpoch: meta.NoBrokerEpoch},
+		[]Assigned{{Partition: tp, TopicID: p.id, LeaderAndISR: p.state, Assignment: p.Assignment, IsNew: p.state.LeaderEpoch == 0}})
+	if err != nil {
+		return err
+	}
+	return results[0]
+}
+
+// elect makes a leader in the next epoch, of the ISR given, and tells all replicas.
+func (f *fleet) elect(tp meta.TopicPartition, leader meta.BrokerID, isr ...meta.BrokerID) {
+	f.t.Helper()
+	p := f.parts[tp]
+	p.state.Leader, p.state.ISR = leader, isr
+	p.state.LeaderEpoch++
+	p.state.PartitionEpoch++
+	f.tellBrokers()
+	f.tell(tp, p.Replicas...)
+}
+
+// Propose implements [ISRProposer] as a controller that agrees, if the test does not say otherwise.
+func (f *fleet) Propose(p ISRProposal, decide func(ISRDecision)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.proposals = append(f.proposals, heldProposal{p, decide})
+	if !f.holdISR {
+		go f.decide()
+	}
+}
+
+// decide answers all proposals.
+func (f *fleet) decide() {
+	f.mu.Lock()
+	held := f.proposals
+	f.proposals = nil
+	f.mu.Unlock()
+	for _, p := range held {
+		p.decide(f.decision(p.ISRProposal))
+	}
+}
+
+func (f *fleet) decision(p ISRProposal) ISRDecision {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	state := &f.parts[p.Partition].state
+	switch {
+	case f.refuse != nil:
+		return ISRDecision{Err: f.refuse}
+	case p.LeaderEpoch != state.LeaderEpoch || p.PartitionEpoch != state.PartitionEpoch:
+		return ISRDecision{Err: ErrProposalOutdated}
+	}
+	state.ISR = p.ISR
+	state.PartitionEpoch++
+	return ISRDecision{State: *state}
+}
+
+// testBatch makes one batch of n records.
+func testBatch(n int, value string) []byte {
+	b := record.NewBuilder(record.BuilderOptions{})
+	for i := range n {
+		b.Append(time.Now().UnixMilli(), nil, fmt.Appendf(nil, "%s-%d", value, i))
+	}
+	batch, err := b.Build()
+	if err != nil {
+		panic(err)
+	}
+	return batch
+}
+
+// append appends one batch of n records at a node as its producer would and returns what became of it.
+func (f *fleet) append(at meta.BrokerID, tp meta.TopicPartition, n int, acks int16) Appended {
+	return f.nodes[at].m.Append(AppendRequest{Partition: tp, Acks: acks, Records: testBatch(n, fmt.Sprintf("by-%d-%d", at, rand.Uint32()))})
+}
+
+// write appends at the leader with acks=1.
+func (f *fleet) write(tp meta.TopicPartition, n int) {
+	f.t.Helper()
+	check(f.t, f.append(f.parts[tp].state.Leader, tp, n, 1).Err)
+}
+
+// commit appends at the leader with acks=all and waits.
+func (f *fleet) commit(tp meta.TopicPartition, n int) error {
+	leader := f.parts[tp].state.Leader
+	a := f.append(leader, tp, n, AcksAll)
+	if a.Err != nil {
+		return a.Err
+	}
+	w := a.Pending()
+	f.nodes[leader].m.Await(context.Background(), 10*time.Second, []*Pending{w})
+	return w.Err
+}
+
+func (f *fleet) log(id meta.BrokerID, tp meta.TopicPartition) *storage.Log {
+	f.t.Helper()
+	log, ok := f.nodes[id].logs.Log(tp)
+	if !ok {
+		f.t.Fatalf("broker %d has no log of %s", id, tp)
+	}
+	return log
+}
+
+// part is a node's replica.
+func (f *fleet) part(id meta.BrokerID, tp meta.TopicPartition) *Partition {
+	f.t.Helper()
+	p, err := f.nodes[id].m.partition(tp)
+	check(f.t, err)
+	return p
+}
+
+func (f *fleet) isr(id meta.BrokerID, tp meta.TopicPartition) []meta.BrokerID {
+	p := f.part(id, tp)
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return slices.Clone(p.mu.isr)
+}
+
+// content is every byte of a log.
+func (f *fleet) content(id meta.BrokerID, tp meta.TopicPartition) []byte {
+	f.t.Helper()
+	log := f.log(id, tp)
+	var all []byte
+	for at := log.LogStartOffset(); at < log.LogEndOffset(); {
+		r, err := log.Read(at, 1<<30, log.LogEndOffset(), true)
+		check(f.t, err)
+		if r.Slice.Len == 0 {
+			break
+		}
+		buf := make([]byte, r.Slice.Len)
+		_, err = r.Slice.ReadAt(buf, 0)
+		check(f.t, err)
+		r.Slice.Release()
+		all = append(all, buf...)
+		for b, err := range record.Batches(buf) {
+			check(f.t, err)
+			at = b.NextOffset()
+		}
+	}
+	return all
+}
+
+// state is a log in one line.
+func (f *fleet) state(id meta.BrokerID, tp meta.TopicPartition) string {
+	log := f.log(id, tp)
+	var epochs []string
+	for _, e := range log.Epochs() {
+		epochs = append(epochs, fmt.Sprintf("%d@%d", e.Epoch, e.StartOffset))
+	}
+	return fmt.Sprintf("start %d hw %d leo %d epochs %s", log.LogStartOffset(), log.HighWatermark(), log.LogEndOffset(), strings.Join(epochs, " "))
+}
+
+func (f *fleet) wantState(id meta.BrokerID, tp meta.TopicPartition, want string) {
+	f.t.Helper()
+	if got := f.state(id, tp); got != want {
+		f.t.Errorf("broker %d, %s: got %s, want %s", id, tp, got, want)
+	}
+}
+
+// wantSame compares the logs of all live replicas byte for byte.
+func (f *fleet) wantSame(tp meta.TopicPartition) {
+	f.t.Helper()
+	var first []byte
+	from := meta.NoBroker
+	for _, id := range f.parts[tp].Replicas {
+		if !f.nodes[id].alive.Load() {
+			continue
+		}
+		c := f.content(id, tp)
+		if from == meta.NoBroker {
+			first, from = c, id
+		} else if !bytes.Equal(first, c) {
+			f.t.Errorf("the logs of %s differ: broker %d has %s, %d bytes; broker %d has %s, %d bytes", tp, from, f.state(from, tp), len(first), id, f.state(id, tp), len(c))
+		}
+	}
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+var errUnreachable = errors.New("connection refused")
+
+// testLink implements [Leader] by calling another node's manager.
+type testLink struct {
+	from, to *node
+	number   int
+	closed   bool
+}
+
+// testSession is the leader's side of a fetch session.
+type testSession struct {
+	epoch int32
+	byID  bool
+	parts []*testSessionPartition
+}
+
+type testSessionPartition struct {
+	FetchPartition
+	hw, start int64
+}
+
+func (l *testLink) reach() (*Manager, error) {
+	if l.closed {
+		panic("use of a closed link")
+	}
+	f := l.to.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !l.to.alive.Load() || l.to.deaf[l.from.id] {
+		return nil, errUnreachable
+	}
+	return l.to.m, nil
+}
+
+func (l *testLink) note(format string, args ...any) {
+	l.to.f.mu.Lock()
+	defer l.to.f.mu.Unlock()
+	l.to.requests = append(l.to.requests, fmt.Sprintf("%d: ", l.from.id)+fmt.Sprintf(format, args...))
+}
+
+func (l *testLink) session(q *FetchQuery) (int32, *testSession, error) {
+	l.to.f.mu.Lock()
+	defer l.to.f.mu.Unlock()
+	if q.SessionEpoch <= 0 {
+		delete(l.to.sessions, q.SessionID)
+		if q.SessionEpoch < 0 {
+			return 0, &testSession{}, nil
+		}
+		id := int32(1)
+		for l.to.sessions[id] != nil {
+			id++
+		}
+		s := &testSession{byID: q.ByID}
+		l.to.sessions[id] = s
+		return id, s, nil
+	}
+	s := l.to.sessions[q.SessionID]
+	switch {
+	case s == nil:
+		return 0, nil, ErrFetchSessionUnknown
+	case s.epoch != q.SessionEpoch || s.byID != q.ByID:
+		return 0, nil, ErrFetchSession
+	}
+	return q.SessionID, s, nil
+}
+
+// Fetch implements [Leader].
+func (l *testLink) Fetch(ctx context.Context, q *FetchQuery) (*FetchReply, error) {
+	m, err := l.reach()
+	if err != nil {
+		return nil, err
+	}
+	id, s, err := l.session(q)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range q.Partitions {
+		l.note("fetch %s at %d epoch %d last %d", p.Partition, p.Offset, p.CurrentLeaderEpoch, p.LastFetchedEpoch)
+		i := slices.IndexFunc(s.parts, func(o *testSessionPartition) bool { return o.Partition == p.Partition })
+		if i < 0 {
+			s.parts = append(s.parts, &testSessionPartition{p, -2, -2})
+		} else {
+			s.parts[i].FetchPartition = p
+		}
+	}
+	for _, gone := range q.Forgotten {
+		l.note("forget %s", gone.Partition)
+		s.parts = slices.DeleteFunc(s.parts, func(o *testSessionPartition) bool { return o.Partition == gone.Partition })
+	}
+	full := s.epoch == 0
+	s.epoch++
+	parts := make([]FetchPartition, len(s.parts))
+	for i, p := range s.parts {
+		parts[i] = p.FetchPartition
+	}
+	fetched := m.Fetch(ctx, &FetchParams{Replica: l.from.id, ReplicaEpoch: q.BrokerEpoch, MaxWait: q.MaxWait, MinBytes: q.MinBytes,
+		MaxBytes: q.MaxBytes, WholeBatch: true}, parts)
+	defer releaseAll(fetched)
+	if _, err := l.reach(); err != nil || ctx.Err() != nil {
+		return nil, errUnreachable
+	}
+	reply := &FetchReply{SessionID: id}
+	var loans [][]byte
+	reply.Free = func() {
+		for _, b := range loans {
+			for i := range b {
+				b[i] = 0xaa
+			}
+		}
+	}
+	for i := range fetched {
+		r, p := &fetched[i], s.parts[i]
+		if !full && r.Err == nil && r.Diverging == nil && r.Bytes() == 0 && r.HighWatermark == p.hw && r.LogStartOffset == p.start {
+			continue
+		}
+		p.hw, p.start = r.HighWatermark, r.LogStartOffset
+		a := ReplyPartition{Partition: parts[i].Partition.Partition, Err: r.Err, HighWatermark: r.HighWatermark,
+			LogStartOffset: r.LogStartOffset, Diverging: r.Diverging}
+		if q.ByID {
+			a.TopicID = parts[i].TopicID
+		} else {
+			a.Topic = parts[i].Partition.Topic
+		}
+		if n := r.Bytes(); n > 0 {
+			a.Records = make([]byte, n)
+			if _, err := r.Data.Slice.ReadAt(a.Records, 0); err != nil {
+				return nil, err
+			}
+			loans = append(loans, a.Records)
+		}
+		reply.Partitions = append(reply.Partitions, a)
+	}
+	return reply, nil
+}
+
+// Offsets implements [Leader].
+func (l *testLink) Offsets(_ context.Context, which int64, asks []EpochAsk) ([]OffsetReply, error) {
+	m, err := l.reach()
+	if err != nil {
+		return nil, err
+	}
+	replies := make([]OffsetReply, len(asks))
+	for i, a := range asks {
+		l.note("offset %d of %s epoch %d", which, a.Partition, a.CurrentLeaderEpoch)
+		found, err := m.LookupOffset(OffsetQuery{Partition: a.Partition, Timestamp: which, CurrentLeaderEpoch: a.CurrentLeaderEpoch, Replica: l.from.id})
+		replies[i] = OffsetReply{Err: err, Offset: found.Offset}
+	}
+	return replies, nil
+}
+
+// EpochEnds implements [Leader].
+func (l *testLink) EpochEnds(_ context.Context, asks []EpochAsk) ([]EpochReply, error) {
+	m, err := l.reach()
+	if err != nil {
+		return nil, err
+	}
+	replies := make([]EpochReply, len(asks))
+	for i, a := range asks {
+		l.note("end of epoch %d of %s epoch %d", a.Epoch, a.Partition, a.CurrentLeaderEpoch)
+		d, err := m.EndOfEpoch(a.Partition, a.CurrentLeaderEpoch, a.Epoch)
+		replies[i] = EpochReply{Err: err, Divergence: d}
+	}
+	return replies, nil
+}
+
+// Close implements [Leader].
+func (l *testLink) Close() { l.closed = true }
