@@ -18,5 +18,8 @@
 // Logging in is an [Authenticator]'s business, TLS a hook's: both are parts of [Listener]. What a request means, and
 // which versions are served, is the [Handler]'s.
 //
-// Locks: Server.mu guards the set of connections and the counts of the limits. It is a leaf.
+// All requests in memory together are bounded by a budget, if there is one: reading waits for room.
+//
+// Locks: Server.mu guards the set of connections and the counts of the limits, budget.mu the bytes in memory. Both are
+// leaves.
 package transport
