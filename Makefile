@@ -3,7 +3,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED ?= 0
 
-.PHONY: build demo test quick bench fuzz interop cross clean
+.PHONY: build demo test quick bench fuzz kill interop cross clean
 
 build: ## the one static binary, bin/kraal
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kraal ./tools/kraal
@@ -32,6 +32,10 @@ fuzz: ## every fuzz target, FUZZTIME each
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 	    echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
 	  done; done
+
+KILLS ?= 50
+kill: ## kill -9 at random moments under produce, KILLS times
+	KRAAL_KILLS=$(KILLS) go test -run TestKillKeepsAcknowledged -count=1 -timeout 60m -v ./broker
 
 interop: build ## stock clients of other people against a kraal broker; installs what it needs
 	./tools/interop/run.sh

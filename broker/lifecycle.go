@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -156,14 +157,51 @@ func (l *lifecycle) register(ctx context.Context) error {
 	if err := l.checkEndpoints(ctx); err != nil {
 		return err
 	}
-	if err := l.registerIn(ctx, 0); err != nil {
-		if errors.Is(err, zkstore.ErrBrokerIDTaken) {
-			return fmt.Errorf("broker id %d is registered in ZooKeeper already: another broker uses it, or this one was restarted before its old session had expired (%s)",
-				l.b.id, l.b.dynamic.Current().ZooKeeper.SessionTimeout)
-		}
-		return err
+	err := l.registerIn(ctx, 0)
+	if errors.Is(err, zkstore.ErrBrokerIDTaken) && l.isOwnPast(ctx) {
+		err = l.outliveOwnPast(ctx)
 	}
-	return nil
+	if errors.Is(err, zkstore.ErrBrokerIDTaken) {
+		return fmt.Errorf("broker id %d is registered in ZooKeeper already: another broker uses it, or this one was moved before its old session had expired",
+			l.b.id)
+	}
+	return err
+}
+
+// isOwnPast reports whether the registration in our way was made by this broker before it crashed: it advertises the very
+// addresses that we have bound, so whoever made it cannot be listening there any more.
+func (l *lifecycle) isOwnPast(ctx context.Context) bool {
+	own, err := l.b.endpoints()
+	if err != nil {
+		return false
+	}
+	registered, err := l.store().Broker(ctx, l.b.id)
+	if errors.Is(err, zkstore.ErrNoNode) {
+		return true // gone by now
+	}
+	return err == nil && slices.Equal(own, registered.Endpoints)
+}
+
+// pastCheck is how often a broker looks whether its past is over.
+const pastCheck = 100 * time.Millisecond
+
+// outliveOwnPast registers as soon as ZooKeeper has ended the session of this broker's previous life. Kafka gives up instead and
+// leaves it to the operator to start it again.
+func (l *lifecycle) outliveOwnPast(ctx context.Context) error {
+	limit := 2 * l.b.dynamic.Current().ZooKeeper.SessionTimeout
+	l.log.Info("waiting for ZooKeeper to end the session of this broker's previous life", zap.Int32("broker", int32(l.b.id)), zap.Duration("at_most", limit))
+	deadline := time.Now().Add(limit)
+	for {
+		err := l.registerIn(ctx, 0)
+		if !errors.Is(err, zkstore.ErrBrokerIDTaken) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pastCheck):
+		}
+	}
 }
 
 // checkEndpoints refuses addresses that another broker advertises.

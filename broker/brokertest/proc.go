@@ -15,6 +15,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/kraal-mq/kraal/broker/wire"
 )
 
 // build makes the program once for all tests of a process.
@@ -54,8 +58,8 @@ type Proc struct {
 	props map[string]string
 	port  int
 	cmd   *exec.Cmd
-	// reading ends when the process has closed its output.
-	reading sync.WaitGroup
+	// exited is closed when the process has ended and all it wrote was read.
+	exited chan struct{}
 }
 
 // StartProc runs `kraal server` with the given properties over sensible ones for a test, and ends it with the test.
@@ -75,22 +79,47 @@ func StartProc(t testing.TB, zookeeper string, props map[string]string) *Proc {
 	return p
 }
 
-// Start runs the broker and returns when it accepts connections.
+// Start runs the broker and returns when it answers requests.
 func (p *Proc) Start() {
 	p.t.Helper()
 	p.launch()
-	deadline := time.Now().Add(startTimeout)
-	for time.Now().Before(deadline) {
-		if c, err := net.DialTimeout("tcp", p.Addr(), time.Second); err == nil {
-			c.Close()
-			return
-		}
-		if !p.Alive() {
-			p.t.Fatal("the broker ended instead of serving")
-		}
-		time.Sleep(5 * time.Millisecond) // polling a socket of another process
+	if !p.awaitServing() {
+		p.t.Fatal("the broker ended instead of serving")
 	}
-	p.t.Fatal("the broker did not serve in time")
+}
+
+// awaitServing waits until the broker answers requests, and returns false if it ends instead.
+func (p *Proc) awaitServing() bool {
+	p.t.Helper()
+	deadline := time.Now().Add(startTimeout)
+	for p.Alive() {
+		if p.answers() {
+			return true
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatal("the broker did not serve in time")
+		}
+		time.Sleep(5 * time.Millisecond) // polling another process
+	}
+	return false
+}
+
+// answers reports whether the broker answers an ApiVersions request.
+func (p *Proc) answers() bool {
+	c, err := net.DialTimeout("tcp", p.Addr(), time.Second)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(time.Second))
+	if _, err := c.Write(wire.AppendRequest(nil, kmsg.NewPtrApiVersionsRequest(), 1, "brokertest")); err != nil {
+		return false
+	}
+	frame, err := wire.ReadFrame(c, 1<<20)
+	if err == nil {
+		frame.Free()
+	}
+	return err == nil
 }
 
 // launch runs the process without waiting for it to serve.
@@ -109,12 +138,15 @@ func (p *Proc) launch() {
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	log := logWriter(p.t)
-	p.reading.Go(func() {
+	log, cmd, exited := logWriter(p.t), p.cmd, make(chan struct{})
+	p.exited = exited
+	go func() { // ends with the process, whose output this is
+		defer close(exited)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			fmt.Fprintln(log, lines.Text())
 		}
-	})
+		_ = cmd.Wait() // how it ended is not asked
+	}()
 }
 
 // Kill ends the process with SIGKILL, if it runs, and reaps it.
@@ -124,13 +156,11 @@ func (p *Proc) Kill() { p.end(syscall.SIGKILL) }
 func (p *Proc) Stop() { p.end(syscall.SIGTERM) }
 
 func (p *Proc) end(s syscall.Signal) {
-	if p.cmd == nil {
+	if p.exited == nil {
 		return
 	}
-	_ = p.cmd.Process.Signal(s)
-	p.reading.Wait()
-	_ = p.cmd.Wait() // the signal's exit status is expected
-	p.cmd = nil
+	_ = p.cmd.Process.Signal(s) // it may have ended by itself
+	<-p.exited
 }
 
 // Pause and Resume stop and continue the process where it is.
@@ -138,7 +168,14 @@ func (p *Proc) Pause()  { _ = p.cmd.Process.Signal(syscall.SIGSTOP) }
 func (p *Proc) Resume() { _ = p.cmd.Process.Signal(syscall.SIGCONT) }
 
 // Alive reports whether the process runs.
-func (p *Proc) Alive() bool { return p.cmd != nil && p.cmd.Process.Signal(syscall.Signal(0)) == nil }
+func (p *Proc) Alive() bool {
+	select {
+	case <-p.exited:
+		return false
+	default:
+		return true
+	}
+}
 
 // Addr is where clients connect.
 func (p *Proc) Addr() string { return fmt.Sprintf("127.0.0.1:%d", p.port) }
