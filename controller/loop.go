@@ -67,7 +67,11 @@ func (l *loop) run(ctx context.Context) {
 	})
 	defer stop()
 	for ctx.Err() == nil {
-		for e := l.c.queue.take(); e != nil && ctx.Err() == nil; e = l.c.queue.take() {
+		for ctx.Err() == nil { // an event once taken must be handled: somebody may wait for it
+			e := l.c.queue.take()
+			if e == nil {
+				break
+			}
 			l.step(e)
 		}
 		l.publish()

@@ -311,6 +311,19 @@ func TestEndsWithItsContext(t *testing.T) {
 	})
 }
 
+// TestDetachDuringTheEnd has both ends of a broker's life at once, many times over: Detach must always come back.
+func TestDetachDuringTheEnd(t *testing.T) {
+	for range 100 {
+		synctest.Test(t, func(t *testing.T) {
+			r := start(t, nil, 1)
+			r.Attach(r.zk)
+			go r.stop()
+			r.Detach()
+			<-r.ended
+		})
+	}
+}
+
 func TestAskersMayLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, nil, 1)
