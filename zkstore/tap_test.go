@@ -19,6 +19,7 @@ type tap struct {
 		lose   func(request) bool // asked for each request; true: its answer is lost, once
 		writes []request
 		conns  map[net.Conn]bool
+		served int  // connections so far
 		deaf   bool // connections are accepted and nothing is passed on
 	}
 }
@@ -65,6 +66,12 @@ func (p *tap) cut() {
 	}
 }
 
+func (p *tap) connections() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.served
+}
+
 func (p *tap) setDeaf(deaf bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -91,6 +98,7 @@ func (p *tap) serve(client net.Conn) {
 	p.keep(client)
 	p.mu.Lock()
 	deaf := p.mu.deaf
+	p.mu.served++
 	p.mu.Unlock()
 	if deaf {
 		io.Copy(io.Discard, client)
