@@ -14,10 +14,12 @@ import (
 	"github.com/kraal-mq/kraal/tools/apiversions"
 	"github.com/kraal-mq/kraal/tools/cluster"
 	"github.com/kraal-mq/kraal/tools/configs"
+	"github.com/kraal-mq/kraal/tools/consume"
 	"github.com/kraal-mq/kraal/tools/dump"
 	"github.com/kraal-mq/kraal/tools/logdirs"
 	"github.com/kraal-mq/kraal/tools/offsets"
 	"github.com/kraal-mq/kraal/tools/option"
+	"github.com/kraal-mq/kraal/tools/perf"
 	"github.com/kraal-mq/kraal/tools/produce"
 	"github.com/kraal-mq/kraal/tools/records"
 	"github.com/kraal-mq/kraal/tools/serve"
@@ -58,6 +60,9 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			apiversions.Command(),
 			dump.Command(),
 			produce.Command(),
+			consume.Command(),
+			perf.ProduceCommand(),
+			perf.ConsumeCommand(),
 		},
 	}
 }
