@@ -361,7 +361,7 @@ func (b *Broker) transportOptions(cfg *config.Config, control string, handler tr
 	o := transport.Options{
 		Handler: handler, Limits: b.limits(cfg), RequestMaxBytes: int(cfg.Socket.RequestMaxBytes), MaxIdle: cfg.Socket.ConnectionsMaxIdle,
 		SendBuffer: int(cfg.Socket.SendBufferBytes), ReceiveBuffer: int(cfg.Socket.ReceiveBufferBytes), Backlog: int(cfg.Socket.ListenBacklogSize),
-		Logger: b.o.Logging.Logger("network"), Metrics: b.o.Metrics,
+		QueuedMaxBytes: cfg.Socket.QueuedMaxRequestBytes, Logger: b.o.Logging.Logger("network"), Metrics: b.o.Metrics,
 	}
 	for _, l := range cfg.Listeners {
 		o.Listeners = append(o.Listeners, transport.Listener{

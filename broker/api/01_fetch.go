@@ -163,6 +163,7 @@ func (f *fetching) respond(fetched []replica.Fetched) *wire.FetchResponse {
 		f.add(resp, &f.parts[i], answers[i])
 		f.nameLeader(resp, &answers[i])
 	}
+	f.session.Release()
 	return resp
 }
 
