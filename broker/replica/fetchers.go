@@ -153,3 +153,10 @@ func fetcherNumber(tp meta.TopicPartition, n int) int {
 	}
 	return max(0, int(hash)) % n
 }
+
+// count is how many fetchers there are.
+func (fs *fetchers) count() int {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	return len(fs.mu.all)
+}

@@ -88,17 +88,20 @@ func inFleet(t *testing.T, n int, cfg Config, test func(t *testing.T, f *fleet))
 		for id := meta.BrokerID(1); id <= meta.BrokerID(n); id++ {
 			nd := &node{f: f, id: id, disc: vfs.NewMem(), topic: storage.DefaultLogConfig(), deaf: map[meta.BrokerID]bool{}}
 			nd.mayLead.Store(true)
-			nd.topic.IndexIntervalBytes = 1
+			nd.topic.MaxIndexBytes = 4096 // indexes are preallocated
 			f.nodes[id] = nd
 		}
 		for id := meta.BrokerID(1); id <= meta.BrokerID(n); id++ {
 			f.nodes[id].start()
 		}
 		f.tellBrokers()
+		f.t = t
+		defer func() {
+			for _, nd := range f.nodes {
+				nd.kill()
+			}
+		}()
 		test(t, f)
-		for _, nd := range f.nodes {
-			nd.kill()
-		}
 	})
 }
 
@@ -112,7 +115,9 @@ func (n *node) start() {
 	n.m = New(Options{BrokerID: n.id, Config: n.f.cfg, Logs: logs, Metadata: n.cache, Proposer: n.f, Logger: zap.NewNop(),
 		MayLead: n.mayLead.Load,
 		OnRoles: func(c []RoleChange) { n.roles = append(n.roles, c...) },
-		Follow:  func(leader meta.BrokerID, number int) Leader { return &testLink{from: n, to: n.f.nodes[leader], number: number} }})
+		Follow: func(leader meta.BrokerID, number int) Leader {
+			return &testLink{from: n, to: n.f.nodes[leader], number: number}
+		}})
 	ctx, cancel := context.WithCancel(context.Background())
 	n.cancel, n.ended = cancel, make(chan struct{})
 	n.alive.Store(true)
