@@ -291,7 +291,7 @@ func testBatch(n int, value string) []byte {
 
 // append appends one batch of n records at a node as its producer would and returns what became of it.
 func (f *fleet) append(at meta.BrokerID, tp meta.TopicPartition, n int, acks int16) Appended {
-	return f.nodes[at].m.Append(AppendRequest{Partition: tp, Acks: acks, Records: testBatch(n, fmt.Sprintf("by-%d-%d", at, rand.Uint32()))})
+	return f.nodes[at].m.Append(AppendRequest{Partition: tp, Acks: acks, Records: testBatch(n, fmt.Sprintf("by-%d-%08x", at, rand.Uint32()))})
 }
 
 // write appends at the leader with acks=1.

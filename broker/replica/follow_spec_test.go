@@ -38,7 +38,7 @@ func TestFollowersCopyWhatTheLeaderAppends(t *testing.T) {
 		f.wantSame(tp)
 		f.wantState(1, tp, "start 0 hw 8 leo 8 epochs 0@0")
 		f.wantState(2, tp, "start 0 hw 5 leo 8 epochs 0@0")
-		time.Sleep(time.Second)
+		time.Sleep(1100 * time.Millisecond)
 		f.wantState(2, tp, "start 0 hw 8 leo 8 epochs 0@0")
 	})
 }
@@ -66,7 +66,7 @@ func TestIdlePartitionsCostNothing(t *testing.T) {
 		for i := range 50 {
 			tps = append(tps, f.create(fmt.Sprintf("topic-%d", i), 1, 2))
 		}
-		time.Sleep(2 * time.Second)
+		time.Sleep(2100 * time.Millisecond)
 		leader := f.nodes[1]
 		if n := len(leader.requests); n != 50 {
 			t.Errorf("%d partitions were named to the leader, want each once:\n%s", n, strings.Join(leader.requests, "\n"))
@@ -85,7 +85,7 @@ func TestALostSessionIsOpenedAnew(t *testing.T) {
 	inFleet(t, 2, testConfig(), func(t *testing.T, f *fleet) {
 		a, b := f.create("a", 1, 2), f.create("b", 1, 2)
 		check(t, f.commit(a, 1))
-		time.Sleep(time.Second)
+		time.Sleep(1100 * time.Millisecond)
 		leader := f.nodes[1]
 		f.mu.Lock()
 		clear(leader.sessions)
@@ -94,7 +94,7 @@ func TestALostSessionIsOpenedAnew(t *testing.T) {
 		check(t, f.commit(b, 1))
 		synctest.Wait()
 		f.wantSame(b)
-		want := []string{"2: fetch a-0 at 1 epoch 0 last 0", "2: fetch b-0 at 0 epoch 0 last -1", "2: fetch b-0 at 1 epoch 0 last 0"}
+		want := []string{"2: fetch a-0 at 1 epoch 0 last 0", "2: fetch b-0 at 1 epoch 0 last 0"}
 		if got := slices.Sorted(slices.Values(leader.requests)); !slices.Equal(got, want) {
 			t.Errorf("the leader was told %q, want %q", got, want)
 		}
@@ -111,7 +111,7 @@ func TestASessionFollowsTheAssignment(t *testing.T) {
 		f.nodes[1].requests = nil
 		f.mu.Unlock()
 		f.elect(b, 3, 1, 2, 3)
-		time.Sleep(2 * time.Second)
+		time.Sleep(2100 * time.Millisecond)
 		got := f.nodes[1].requests
 		if !slices.Contains(got, "2: forget b-0") || !slices.Contains(got, "3: forget b-0") {
 			t.Errorf("broker 1 was told %q", got)
@@ -133,7 +133,7 @@ func TestEpochsTravelWithRecords(t *testing.T) {
 
 		f.nodes[2].bounce()
 		f.elect(tp, 1, 1, 2)
-		time.Sleep(time.Second)
+		time.Sleep(1100 * time.Millisecond)
 		f.wantState(1, tp, "start 0 hw 1 leo 1 epochs 0@0 1@1")
 		f.wantState(2, tp, "start 0 hw 1 leo 1 epochs 0@0")
 		check(t, f.commit(tp, 1))
@@ -142,7 +142,7 @@ func TestEpochsTravelWithRecords(t *testing.T) {
 
 		f.nodes[1].bounce()
 		f.elect(tp, 1, 1, 2)
-		time.Sleep(time.Second)
+		time.Sleep(1100 * time.Millisecond)
 		f.wantState(1, tp, "start 0 hw 2 leo 2 epochs 0@0 1@1 2@2")
 		f.wantState(2, tp, "start 0 hw 2 leo 2 epochs 0@0 1@1")
 		check(t, f.commit(tp, 1))
@@ -171,7 +171,7 @@ func TestLogsDoNotDivergeAfterALossOfTheTail(t *testing.T) {
 		f.nodes[2].start()
 		f.tellBrokers()
 		f.tell(tp, 2)
-		time.Sleep(time.Second)
+		time.Sleep(1100 * time.Millisecond)
 		f.wantSame(tp)
 		f.wantState(2, tp, "start 0 hw 15 leo 15 epochs 0@0 1@5")
 	})
@@ -194,7 +194,7 @@ func TestOffsetsDoNotGoBackwards(t *testing.T) {
 		f.nodes[2].start()
 		f.tellBrokers()
 		f.tell(tp, 2)
-		time.Sleep(time.Second)
+		time.Sleep(1100 * time.Millisecond)
 		f.wantSame(tp)
 		log := f.log(2, tp)
 		if log.LogEndOffset() != f.log(1, tp).LogEndOffset() {
@@ -216,7 +216,7 @@ func TestFastLeaderChanges(t *testing.T) {
 			f.nodes[follower].start()
 			f.tellBrokers()
 			f.tell(tp, follower)
-			time.Sleep(5 * time.Second) // back in the ISR
+			time.Sleep(5100 * time.Millisecond) // back in the ISR
 			if got := f.isr(leader, tp); len(got) != 2 {
 				t.Fatalf("round %d: ISR %v", i, got)
 			}
@@ -226,7 +226,7 @@ func TestFastLeaderChanges(t *testing.T) {
 			f.tellBrokers()
 			f.tell(tp, leader)
 			leader, follower = follower, leader
-			time.Sleep(5 * time.Second)
+			time.Sleep(5100 * time.Millisecond)
 			for _, id := range []meta.BrokerID{1, 2} {
 				if leo := f.log(id, tp).LogEndOffset(); leo != int64(i+2) {
 					t.Fatalf("round %d: broker %d ends at %d", i, id, leo)
@@ -265,7 +265,7 @@ func TestLogsAgreeAfterUncleanElections(t *testing.T) {
 		two.start()
 		f.tellBrokers()
 		f.tell(tp, 2)
-		time.Sleep(5 * time.Second)
+		time.Sleep(5100 * time.Millisecond)
 		f.wantSame(tp)
 		if got, want := f.state(2, tp), f.state(1, tp); got != want {
 			t.Errorf("the follower is at %s, the leader at %s", got, want)
@@ -292,7 +292,7 @@ func TestTruncationGoesBackEpochByEpoch(t *testing.T) {
 		f.nodes[1].start()
 		f.tellBrokers()
 		f.tell(tp, 1)
-		time.Sleep(2 * time.Second)
+		time.Sleep(2100 * time.Millisecond)
 		f.wantSame(tp)
 		f.wantState(1, tp, "start 0 hw 5 leo 5 epochs 0@0 3@2")
 	})
@@ -306,9 +306,9 @@ func TestEpochsWithoutRecordsAreGivenUp(t *testing.T) {
 		synctest.Wait()
 		f.elect(tp, 1, 1, 2)
 		f.elect(tp, 2, 1, 2)
-		time.Sleep(time.Second)
+		time.Sleep(1100 * time.Millisecond)
 		f.write(tp, 1)
-		time.Sleep(time.Second)
+		time.Sleep(1100 * time.Millisecond)
 		f.wantSame(tp)
 		f.wantState(1, tp, "start 0 hw 3 leo 3 epochs 0@0 2@2")
 	})
@@ -319,10 +319,10 @@ func TestAFollowersHighWatermarkMayGoDown(t *testing.T) {
 	inFleet(t, 2, testConfig(), func(t *testing.T, f *fleet) {
 		tp := f.create("orders", 1, 2)
 		check(t, f.commit(tp, 5))
-		time.Sleep(time.Second)
+		time.Sleep(1100 * time.Millisecond)
 		f.log(2, tp).SetHighWatermark(5)
 		f.log(1, tp).SetHighWatermark(3)
-		time.Sleep(time.Second)
+		time.Sleep(1100 * time.Millisecond)
 		f.wantState(2, tp, "start 0 hw 3 leo 5 epochs 0@0")
 	})
 }
@@ -354,7 +354,7 @@ func TestLogStartFollowsTheLeader(t *testing.T) {
 		for range 5 {
 			check(t, f.commit(tp, 2))
 		}
-		time.Sleep(time.Second)
+		time.Sleep(1100 * time.Millisecond)
 		d := []Deletion{{Partition: tp, Before: 6}}
 		f.nodes[1].m.DeleteRecords(context.Background(), 10*time.Second, d)
 		if d[0].Err != nil || d[0].LowWatermark != 6 {
@@ -369,10 +369,10 @@ func TestOwnLogStartIsTold(t *testing.T) {
 	inFleet(t, 2, testConfig(), func(t *testing.T, f *fleet) {
 		tp := f.create("orders", 1, 2)
 		check(t, f.commit(tp, 5))
-		time.Sleep(time.Second)
+		time.Sleep(1100 * time.Millisecond)
 		_, err := f.log(2, tp).AdvanceLogStartOffset(3)
 		check(t, err)
-		time.Sleep(3 * time.Second)
+		time.Sleep(3100 * time.Millisecond)
 		p := f.part(1, tp)
 		p.followers.Lock()
 		defer p.followers.Unlock()
@@ -398,7 +398,7 @@ func TestFollowerBehindTheLeadersLogStart(t *testing.T) {
 		f.nodes[2].start()
 		f.tellBrokers()
 		f.tell(tp, 2)
-		time.Sleep(2 * time.Second)
+		time.Sleep(2100 * time.Millisecond)
 		f.wantSame(tp)
 		f.wantState(2, tp, "start 6 hw 8 leo 8 epochs 1@6")
 	})
@@ -419,7 +419,7 @@ func TestLogStartInsideABatch(t *testing.T) {
 		f.nodes[2].start()
 		f.tellBrokers()
 		f.tell(tp, 2)
-		time.Sleep(2 * time.Second)
+		time.Sleep(2100 * time.Millisecond)
 		f.wantSame(tp)
 		f.wantState(2, tp, "start 6 hw 8 leo 8 epochs 1@6")
 	})
@@ -441,7 +441,7 @@ func TestFollowerBeyondTheLeadersEnd(t *testing.T) {
 		f.parts[tp].state.Leader, f.parts[tp].state.ISR = 1, []meta.BrokerID{1}
 		f.tellBrokers()
 		f.tell(tp, 1, 2)
-		time.Sleep(2 * time.Second)
+		time.Sleep(2100 * time.Millisecond)
 		f.wantSame(tp)
 		f.wantState(2, tp, "start 0 hw 4 leo 4 epochs 0@0")
 	})
@@ -456,13 +456,13 @@ func TestAFencedFollowerWaitsToBeTold(t *testing.T) {
 		f.parts[tp].state.PartitionEpoch++
 		f.tell(tp, 1)
 		f.write(tp, 1)
-		time.Sleep(3 * time.Second)
+		time.Sleep(3100 * time.Millisecond)
 		f.wantState(2, tp, "start 0 hw 0 leo 1 epochs 0@0")
 		if !f.part(2, tp).mu.fetch.failed.Load() {
 			t.Error("a fenced follower keeps fetching")
 		}
 		f.tell(tp, 2)
-		time.Sleep(time.Second)
+		time.Sleep(1100 * time.Millisecond)
 		f.wantSame(tp)
 	})
 }
@@ -524,14 +524,14 @@ func TestAnUnreachableLeaderIsTriedAgain(t *testing.T) {
 		f.mu.Lock()
 		f.nodes[1].deaf[2] = true
 		f.mu.Unlock()
-		time.Sleep(5 * time.Second)
+		time.Sleep(5100 * time.Millisecond)
 		f.write(tp, 2)
-		time.Sleep(5 * time.Second)
+		time.Sleep(5100 * time.Millisecond)
 		f.wantState(2, tp, "start 0 hw 0 leo 1 epochs 0@0")
 		f.mu.Lock()
 		f.nodes[1].deaf[2] = false
 		f.mu.Unlock()
-		time.Sleep(3 * time.Second)
+		time.Sleep(3100 * time.Millisecond)
 		f.wantState(2, tp, "start 0 hw 3 leo 3 epochs 0@0")
 	})
 }
@@ -604,7 +604,7 @@ func TestALogThatFailsIsGivenUp(t *testing.T) {
 		n.logs.FailDir("/logs", errors.New("disc on fire"))
 		n.m.DirFailed("/logs")
 		f.write(tp, 1)
-		time.Sleep(2 * time.Second)
+		time.Sleep(2100 * time.Millisecond)
 		if s := f.part(2, tp).mu.fetch; s != nil {
 			t.Error("a partition of a failed directory is still being copied")
 		}
@@ -624,7 +624,7 @@ func TestAFailedAppendStopsCopying(t *testing.T) {
 		check(t, f.commit(tp, 1))
 		f.nodes[2].logs.FailDir("/logs", errors.New("disc on fire"))
 		f.write(tp, 1)
-		time.Sleep(2 * time.Second)
+		time.Sleep(2100 * time.Millisecond)
 		if s := f.part(2, tp).mu.fetch; !s.failed.Load() {
 			t.Error("the partition is still being copied")
 		}
@@ -646,12 +646,12 @@ func TestFetchersEndWithTheirWork(t *testing.T) {
 		f.elect(a, 2, 1, 2)
 		results, err := m.StopReplicas(Sender{ControllerEpoch: 1, BrokerEpoch: meta.NoBrokerEpoch}, []Stopped{{Partition: b, LeaderEpoch: 0}})
 		check(t, errors.Join(append(results, err)...))
-		time.Sleep(3 * time.Second)
+		time.Sleep(3100 * time.Millisecond)
 		if n := m.fetchers.count(); n != 0 {
 			t.Errorf("%d fetchers are left with nothing to do", n)
 		}
 		f.elect(a, 1, 1, 2)
-		time.Sleep(time.Second)
+		time.Sleep(1100 * time.Millisecond)
 		check(t, f.commit(a, 1))
 		f.wantSame(a)
 	})
@@ -667,7 +667,7 @@ func TestADeletedReplicaIsNotCopied(t *testing.T) {
 				[]Stopped{{Partition: tp, LeaderEpoch: deletedEpoch, Delete: true}})
 			check(t, errors.Join(append(results, err)...))
 		}
-		time.Sleep(3 * time.Second)
+		time.Sleep(3100 * time.Millisecond)
 		for id, n := range f.nodes {
 			if _, ok := n.logs.Log(tp); ok {
 				t.Errorf("broker %d still has the log", id)
@@ -696,7 +696,7 @@ func TestFetchersAreResized(t *testing.T) {
 			for _, tp := range tps {
 				check(t, f.commit(tp, 2))
 			}
-			time.Sleep(3 * time.Second)
+			time.Sleep(3100 * time.Millisecond)
 			if got := m.fetchers.count(); got != n {
 				t.Errorf("round %d: %d fetchers, want %d", round, got, n)
 			}
@@ -723,7 +723,7 @@ func TestTopicsWithoutIDs(t *testing.T) {
 		}
 		f.parts[tp].id = meta.NewTopicID()
 		f.tell(tp, 2, 1) // same epoch: only to name the id
-		time.Sleep(time.Second)
+		time.Sleep(1100 * time.Millisecond)
 		for _, p := range []meta.TopicPartition{tp, plain} {
 			check(t, f.commit(p, 1))
 			synctest.Wait()
@@ -746,7 +746,7 @@ func TestWithoutEpochsTheHighWatermarkDecides(t *testing.T) {
 	inFleet(t, 2, testConfig(), func(t *testing.T, f *fleet) {
 		tp := f.create("orders", 1, 2)
 		check(t, f.commit(tp, 4))
-		time.Sleep(time.Second)
+		time.Sleep(1100 * time.Millisecond)
 		log := f.log(2, tp)
 		log.SetHighWatermark(4)
 		s := newFetchState(f.part(2, tp), log, 1, 0, meta.TopicID{}, Protocol{TruncateOnFetch: true})
@@ -771,7 +771,7 @@ func TestFetchedBatchesLargerThanASegment(t *testing.T) {
 		f.mu.Lock()
 		f.nodes[1].deaf[2] = true
 		f.mu.Unlock()
-		time.Sleep(2 * time.Second)
+		time.Sleep(2100 * time.Millisecond)
 		for range 50 {
 			f.write(tp, 10)
 		}
@@ -781,7 +781,7 @@ func TestFetchedBatchesLargerThanASegment(t *testing.T) {
 		f.mu.Lock()
 		f.nodes[1].deaf[2] = false
 		f.mu.Unlock()
-		time.Sleep(3 * time.Second)
+		time.Sleep(3100 * time.Millisecond)
 		f.wantSame(tp)
 		if n := f.log(2, tp).Segments(); n < 2 {
 			t.Errorf("%d segments", n)
