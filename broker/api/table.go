@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -53,6 +54,8 @@ func plain[Q kmsg.Request, A kmsg.Response](serve func(*Handler, *call, Q, A) er
 		if !ok {
 			return transport.Reply{Close: true}
 		}
+		ctx, cancel := context.WithTimeout(ctx, h.patience(req))
+		defer cancel()
 		resp := req.ResponseKind().(A)
 		if err := serve(h, &call{Request: r, ctx: ctx}, req, resp); err != nil {
 			h.logClose(r, err)
@@ -60,4 +63,14 @@ func plain[Q kmsg.Request, A kmsg.Response](serve func(*Handler, *call, Q, A) er
 		}
 		return transport.Reply{Body: resp}
 	}
+}
+
+// patience is how long a request may take at most: what the client allows for its own waiting, and request.timeout.ms on top for a
+// ZooKeeper that does not answer.
+func (h *Handler) patience(req kmsg.Request) time.Duration {
+	limit := h.Config.Current().Broker.RequestTimeout
+	if r, ok := req.(kmsg.TimeoutRequest); ok && r.Timeout() > 0 {
+		limit += time.Duration(r.Timeout()) * time.Millisecond
+	}
+	return limit
 }
