@@ -215,6 +215,8 @@ func (b *Broker) subscribe() {
 	b.dynamic.Subscribe(config.Subscription{Name: "cleaner", Keys: []string{"log.cleaner.threads", "log.cleaner.dedupe.buffer.size",
 		"log.cleaner.io.buffer.load.factor", "log.cleaner.io.buffer.size", "log.cleaner.io.max.bytes.per.second", "log.cleaner.backoff.ms"},
 		Apply: func(_, new *config.Config) { b.logs.ReconfigureCleaner(cleanerConfig(new)) }})
+	b.dynamic.Subscribe(config.Subscription{Name: "fetchers", Keys: []string{"num.replica.fetchers"},
+		Apply: func(_, new *config.Config) { b.hosts.SetFetchers(int(new.Replica.Fetchers)) }})
 	b.dynamic.Subscribe(config.Subscription{Name: "connections", Keys: []string{"max.connections", "max.connections.per.ip", "max.connections.per.ip.overrides"},
 		Apply: func(_, new *config.Config) { b.server.SetLimits(b.limits(new)) }})
 }
