@@ -30,6 +30,10 @@ type directory struct {
 
 	clean bool // it was stopped cleanly, or all its logs have been loaded: it may be marked clean
 
+	// mayHaveHoles: since our last run here the machine, not just the broker, may have died. What was not synced may
+	// be missing then, and not only at the end: the system writes back files in any order.
+	mayHaveHoles bool
+
 	properties    MetaProperties
 	hasProperties bool
 
@@ -90,6 +94,15 @@ func (d *directory) open() error {
 		}
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
+	}
+	boot := d.fs.BootID()
+	known, err := vfs.ReadFile(d.fs, d.file(bootFile))
+	same := err == nil && boot != "" && string(known) == boot
+	d.mayHaveHoles = err == nil && !same
+	if !same {
+		if err := writeFileSync(d.fs, d.file(bootFile), []byte(boot)); err != nil {
+			return err
+		}
 	}
 	// Not readable: recover everything rather than nothing, begin at the first record there is. Nil makes the next
 	// checkpoint be written in any case.

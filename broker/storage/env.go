@@ -31,8 +31,9 @@ type env struct {
 	// flushSoon and removeLater hand work to the manager's background goroutines; they do not block.
 	flushSoon   func(*Log)
 	removeLater func(after time.Duration, remove func() error)
-	// recoveryPointLowered writes the recovery points of a log's directory. Called under Log.mu.
-	recoveryPointLowered func(*Log) error
+	// checkpointRecoveryPoint and checkpointLogStart write those of a log's directory. Called under Log.mu. May be nil.
+	checkpointRecoveryPoint func(*Log) error
+	checkpointLogStart      func(*Log) error
 	// truncated tells the cleaner that offsets from one on are new. Called under Log.mu. May be nil.
 	truncated func(l *Log, offset int64) error
 }
@@ -100,6 +101,16 @@ func (pl *place) name() string { return filepath.Base(pl.path()) }
 
 // errGone is met by a reader that found its segment removed by retention, truncation or compaction; it looks again.
 var errGone = errors.New("segment gone")
+
+// raise stores v unless a is larger.
+func raise(a *atomic.Int64, v int64) {
+	for {
+		old := a.Load()
+		if old >= v || a.CompareAndSwap(old, v) {
+			return
+		}
+	}
+}
 
 func ioError(what, path string, err error) error {
 	return fmt.Errorf("%s %s: %w", what, filepath.Base(path), err)

@@ -41,6 +41,7 @@ const (
 const (
 	lockFile             = ".lock"
 	cleanShutdownFile    = ".kafka_cleanshutdown"
+	bootFile             = ".kraal_boot_id" // ours; Kafka passes over plain files
 	metaPropertiesFile   = "meta.properties"
 	recoveryPointFile    = "recovery-point-offset-checkpoint"
 	logStartFile         = "log-start-offset-checkpoint"

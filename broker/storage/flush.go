@@ -48,29 +48,38 @@ func (l *Log) flushTo(offset int64) error {
 	if rp >= target && from >= active {
 		return nil
 	}
+	todo := segs
+	for len(todo) > 1 && todo[1].base <= min(rp, from) {
+		todo = todo[1:]
+	}
+	if target == active {
+		todo = todo[:len(todo)-1]
+	}
+	if err := l.syncSegments(todo, false); err != nil {
+		return err
+	}
+	raise(&l.indexedTo, active)
+	raise(&l.recoveryPoint, target)
+	l.lastFlushMs.Store(l.env.nowMs())
+	return nil
+}
+
+// syncSegments makes segments durable, with the indexes of all but the active one or, if sealed, of all.
+func (l *Log) syncSegments(segs []*segment, sealed bool) error {
+	active, rp := l.active(), l.recoveryPoint.Load()
 	syncDir := false
-	for i, s := range segs {
-		sealed := i+1 < len(segs)
-		if sealed && segs[i+1].base <= min(rp, from) || !sealed && target == active {
-			continue
-		}
-		if err := s.sync(sealed); err != nil {
+	for _, s := range segs {
+		if err := s.sync(sealed || s != active); err != nil {
 			return l.failed("flush", err)
 		}
 		syncDir = syncDir || s.base >= rp
 	}
-	if syncDir {
-		if err := l.env.fs.SyncDir(l.place.path()); err != nil {
-			return l.failed("flush directory", err)
-		}
+	if !syncDir {
+		return nil
 	}
-	if from < active {
-		l.indexedTo.Store(active)
+	if err := l.env.fs.SyncDir(l.place.path()); err != nil {
+		return l.failed("flush directory", err)
 	}
-	if rp < target {
-		l.recoveryPoint.Store(target)
-	}
-	l.lastFlushMs.Store(l.env.nowMs())
 	return nil
 }
 

@@ -117,7 +117,8 @@ func OpenManager(ctx context.Context, o ManagerOptions) (*Manager, error) {
 		flushSoon:            func(l *Log) { m.dirOf(l).flushSoon(l) },
 		removeLater:          m.later.add,
 	}
-	m.env.recoveryPointLowered = func(l *Log) error { return m.checkpointRecoveryPoints(m.dirOf(l)) }
+	m.env.checkpointRecoveryPoint = func(l *Log) error { return m.checkpointRecoveryPoints(m.dirOf(l)) }
+	m.env.checkpointLogStart = func(l *Log) error { return m.checkpointStartOffsets(m.dirOf(l)) }
 	m.mu.logs = map[meta.TopicPartition]*Log{}
 	m.mu.future = map[meta.TopicPartition]*Log{}
 	m.mu.preferred = map[meta.TopicPartition]string{}
@@ -131,9 +132,16 @@ func OpenManager(ctx context.Context, o ManagerOptions) (*Manager, error) {
 	}
 	m.cleaner = newCleaner(m)
 	for _, d := range m.dirs {
-		if d.err() == nil {
-			d.clean = true // all of it was loaded and recovered
+		if d.err() != nil {
+			continue
 		}
+		d.clean = true // all of it was loaded and recovered
+		// Recovery may have cut logs below the recovery point of before. It must not vouch for what comes next.
+		if err := m.checkpointRecoveryPoints(d); err != nil {
+			m.env.logger.Error("Log directory offline", zap.String("dir", d.path), zap.Error(err))
+		}
+	}
+	for _, d := range m.dirs {
 		d.onFail = m.dirFailed
 	}
 	return m, nil

@@ -107,6 +107,7 @@ func (m *Manager) loadOne(ctx context.Context, j loadJob, configs *topicConfigs,
 	left := int64(0) // of the segments this log still has to recover
 	o := loadOptions{
 		clean:         j.dir.clean,
+		mayHaveHoles:  j.dir.mayHaveHoles,
 		recoveryPoint: j.dir.mu.recoveryPoints[j.tp],
 		logStart:      j.dir.mu.logStarts[j.tp],
 		future:        j.kind == futureDir,

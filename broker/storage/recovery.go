@@ -19,6 +19,7 @@ type loadOptions struct {
 	clean         bool  // everything was flushed and closed
 	recoveryPoint int64 // else: what lies below was flushed
 	logStart      int64
+	mayHaveHoles  bool // what was not flushed may be missing in the middle, see directory
 	future        bool
 	// recovering is told how many segments are still to be scanned, before each. May be nil.
 	recovering func(left int)
@@ -340,12 +341,12 @@ func (ld *loader) recover() error {
 		if err != nil {
 			return err
 		}
-		if cut == 0 {
-			continue
-		}
 		next, err := s.nextOffset()
 		if err != nil {
 			return err
+		}
+		if cut == 0 && ld.reaches(i, next) {
+			continue
 		}
 		ld.logger.Warn("Invalid end of a segment cut off", zap.Int64("base_offset", s.base), zap.Int64("bytes", cut),
 			zap.Int64("end_offset", next), zap.NamedError("reason", reason))
@@ -358,6 +359,13 @@ func (ld *loader) recover() error {
 		}
 	}
 	return nil
+}
+
+// reaches says whether segment i, ending at next, can be all that was written before segment i+1. Above the recovery
+// point a log that is not compacted has no gap where two segments meet (Log.beforeNextSegmentLocked); if the machine
+// died, one is the lost end of the first.
+func (ld *loader) reaches(i int, next int64) bool {
+	return !ld.o.mayHaveHoles || ld.config.Compact || i+1 == len(ld.segments) || next >= ld.segments[i+1].base
 }
 
 // rebuild recovers segment i, with the producer state as of its base.
@@ -409,7 +417,7 @@ func (ld *loader) drop(i int) error {
 		}
 	}
 	ld.segments = ld.segments[:i]
-	return nil
+	return ld.env.fs.SyncDir(ld.place.path()) // they must not come back behind what is written next
 }
 
 // split makes a segment of its own of what does not fit its segment. Done twice, after a crash, it does the same.

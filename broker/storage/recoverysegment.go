@@ -52,7 +52,7 @@ func (s *segment) rebuild(r *rebuilding) (cut int64, reason error, err error) {
 	last := s.base - 1
 	for {
 		b, pos, err := in.next()
-		if err == nil && b.LastOffset() <= last {
+		if err == nil && b.LastOffset() <= last { // the CRC does not cover the offset
 			err = fmt.Errorf("%w: offset %d after %d", record.ErrCorrupt, b.LastOffset(), last)
 		}
 		switch {
@@ -60,7 +60,7 @@ func (s *segment) rebuild(r *rebuilding) (cut int64, reason error, err error) {
 			if err == io.EOF {
 				err = nil
 			}
-			return s.rebuilt(h, in.pos, err)
+			return s.rebuilt(h, pos, err)
 		case err != nil:
 			return 0, nil, err
 		case !s.fits(b.LastOffset()):
@@ -138,6 +138,11 @@ func (s *segment) rebuilt(h *handle, pos int64, why error) (cut int64, reason er
 	s.size.Store(pos)
 	if cut > 0 {
 		if err := h.Truncate(pos); err != nil {
+			return 0, nil, err
+		}
+		// Before anything is appended: after a power failure the old bytes could lie behind new batches and, being
+		// whole batches themselves, be taken for their continuation.
+		if err := h.Sync(); err != nil {
 			return 0, nil, err
 		}
 	}

@@ -22,6 +22,7 @@ func (l *Log) OffsetForTimestamp(ts int64) (TimestampOffset, bool, error) {
 				return TimestampOffset{}, false, err
 			}
 			if largest >= ts {
+				// Kafka looks no further, even if compaction or the log start offset hide what made this segment young.
 				return s.firstSince(ts, start)
 			}
 		}

@@ -29,7 +29,7 @@ func (l *Log) TruncateTo(offset int64) (bool, error) {
 	if segs[0].base > offset {
 		return true, l.startOverLocked(offset)
 	}
-	if err := l.lowerRecoveryPointLocked(offset); err != nil {
+	if err := l.lowerCheckpointsLocked(offset); err != nil {
 		return false, err
 	}
 	l.mu.generation++
@@ -55,7 +55,6 @@ func (l *Log) TruncateTo(offset int64) (bool, error) {
 	if err := l.cutEpochsLocked(offset); err != nil {
 		return false, err
 	}
-	l.logStart.Store(min(l.logStart.Load(), offset))
 	l.indexedTo.Store(min(l.indexedTo.Load(), last.base))
 	if err := l.reloadProducersLocked(offset); err != nil {
 		return false, err
@@ -81,7 +80,7 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 
 // startOverLocked needs flushMu and mu.
 func (l *Log) startOverLocked(offset int64) error {
-	if err := l.lowerRecoveryPointLocked(offset); err != nil {
+	if err := l.lowerCheckpointsLocked(offset); err != nil {
 		return err
 	}
 	l.mu.generation++
@@ -139,22 +138,35 @@ func (l *Log) cutEpochsLocked(end int64) error {
 	return l.writeEpochsLocked(&e)
 }
 
-// lowerRecoveryPointLocked makes it durable that nothing from offset on is safe, nor clean. Otherwise the checkpoint of before
-// would, after a crash, vouch for what was written in place of what is cut now. It needs mu.
-func (l *Log) lowerRecoveryPointLocked(offset int64) error {
+// lowerCheckpointsLocked makes it durable that nothing from offset on is safe, nor clean, nor below the log start offset.
+// Otherwise the checkpoints of before would, after a crash, vouch for what was written in place of what is cut now, or
+// have all of it dropped as deleted. It needs mu.
+func (l *Log) lowerCheckpointsLocked(offset int64) error {
 	if l.env.truncated != nil {
 		if err := l.env.truncated(l, offset); err != nil {
 			return err
+		}
+	}
+	if l.logStart.Load() > offset {
+		l.logStart.Store(offset)
+		if l.env.checkpointLogStart != nil {
+			if err := l.env.checkpointLogStart(l); err != nil {
+				return err
+			}
 		}
 	}
 	if l.recoveryPoint.Load() <= offset {
 		return nil
 	}
 	l.recoveryPoint.Store(offset)
-	if l.env.recoveryPointLowered == nil {
+	return l.checkpointRecoveryPointLocked()
+}
+
+func (l *Log) checkpointRecoveryPointLocked() error {
+	if l.env.checkpointRecoveryPoint == nil {
 		return nil
 	}
-	return l.env.recoveryPointLowered(l)
+	return l.env.checkpointRecoveryPoint(l)
 }
 
 // reloadProducersLocked brings the producer state back to offset. It needs mu.

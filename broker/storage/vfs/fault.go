@@ -131,6 +131,9 @@ func (f *Fault) Lock(name string) (io.Closer, error) {
 	return f.FS.Lock(name)
 }
 
+// BootID implements [FS].
+func (f *Fault) BootID() string { return f.FS.BootID() }
+
 // Usage implements [FS].
 func (f *Fault) Usage(name string) (total, usable int64, err error) {
 	if err := f.Hook(OpUsage, name); err != nil {

@@ -20,6 +20,7 @@ type Mem struct {
 		sync.Mutex
 		root  *memNode
 		locks map[string]bool
+		boots int
 	}
 }
 
@@ -76,6 +77,10 @@ func (m *Mem) clone(rng *rand.Rand) *Mem {
 	defer m.mu.Unlock()
 	c := NewMem()
 	c.mu.root = m.mu.root.clone(rng, map[*memNode]*memNode{})
+	c.mu.boots = m.mu.boots
+	if rng != nil {
+		c.mu.boots++
+	}
 	return c
 }
 
@@ -389,6 +394,13 @@ func (l *memLock) Close() error {
 	defer l.m.mu.Unlock()
 	delete(l.m.mu.locks, l.name)
 	return nil
+}
+
+// BootID implements [FS]: another one after a CrashClone.
+func (m *Mem) BootID() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return fmt.Sprintf("boot %d", m.mu.boots)
 }
 
 // Usage implements [FS].

@@ -59,6 +59,9 @@ func (OS) SyncDir(name string) error { return syncDir(name) }
 // Lock implements [FS].
 func (OS) Lock(name string) (io.Closer, error) { return lockFile(name) }
 
+// BootID implements [FS].
+func (OS) BootID() string { return bootID() }
+
 // Usage implements [FS].
 func (OS) Usage(name string) (total, usable int64, err error) { return usage(name) }
 

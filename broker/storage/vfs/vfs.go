@@ -35,6 +35,9 @@ type FS interface {
 	// Lock takes an exclusive lock on name, creating it if missing. It fails at once if another process, or this one,
 	// holds the lock. Closing the result, or the end of the process, releases it.
 	Lock(name string) (io.Closer, error)
+	// BootID names the run of the machine: while it is the same, what was written is there, synced or not. Empty if
+	// there is no telling.
+	BootID() string
 	// Usage returns the size of, and the free space on, the volume that holds a directory.
 	Usage(name string) (total, usable int64, err error)
 }

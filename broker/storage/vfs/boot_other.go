@@ -1,0 +1,5 @@
+//go:build !linux && !darwin
+
+package vfs
+
+func bootID() string { return "" }
