@@ -342,7 +342,7 @@ func (b *Broker) build(ctx context.Context) error {
 		BrokerID: b.id, ClusterID: b.clusterID, Config: b.dynamic, Replicas: b.hosts, LogDirs: b.logs, Metadata: b.meta,
 		Sessions:   fetchsession.NewCache(fetchsession.Options{Slots: int(cfg.Fetch.SessionCacheSlots), Metrics: b.o.Metrics}),
 		Znodes:     func() api.Znodes { return b.life.store() },
-		Controller: b.ctl, Topics: b.topics, IDs: b.link, Loggers: b.o.Logging, Logger: b.o.Logging.Logger("api"), Metrics: b.o.Metrics,
+		Controller: b.ctl, Topics: topicLearner{b.topics, b}, IDs: b.link, Loggers: b.o.Logging, Logger: b.o.Logging.Logger("api"), Metrics: b.o.Metrics,
 	})
 	b.server = transport.New(b.transportOptions(cfg, control, handler))
 	b.http = newHTTPServer(b)

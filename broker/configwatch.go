@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"sync"
@@ -88,6 +89,13 @@ func (t *topicConfigs) TopicOverrides(topic string) map[string]string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.mu.overrides[topic]
+}
+
+// differ reports whether a topic's overrides are others than those.
+func (t *topicConfigs) differ(topic string, overrides map[string]string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !maps.Equal(t.mu.overrides[topic], overrides)
 }
 
 // logConfig is what storage goes by for a topic's logs.
@@ -182,6 +190,36 @@ func (b *Broker) topicChanged(topic string, old *storage.LogConfig) {
 		b.ctl.UncleanElectionEnabled(topic)
 	}
 	b.log.Info("topic configuration changed", zap.String("topic", topic), zap.Any("overrides", b.topics.TopicOverrides(topic)))
+}
+
+// topicLearner is the topics' configuration as requests see it. It implements [api.TopicConfigs].
+type topicLearner struct {
+	*topicConfigs
+	b *Broker
+}
+
+// LearnTopics reads the overrides of topics that are new to this broker: nothing announces those a topic is made with.
+//
+// If ZooKeeper does not answer for so long that ctx ends, the session has ended too, and all overrides are read again in the next.
+func (l topicLearner) LearnTopics(ctx context.Context, topics []string) {
+	entities := make([]meta.Entity, len(topics))
+	for i, t := range topics {
+		entities[i] = meta.Entity{Type: meta.TopicEntity, Name: t}
+	}
+	configs, broken, err := l.b.life.store().Configs(ctx, entities)
+	if err != nil {
+		l.log.Error("the configuration of new topics could not be read; they have the broker's defaults for now", zap.Strings("topics", topics), zap.Error(err))
+		return
+	}
+	for e, err := range broken {
+		l.log.Error("a topic's configuration cannot be read; the topic has the broker's defaults", zap.String("topic", e.Name), zap.Error(err))
+	}
+	for _, topic := range topics {
+		if overrides := configs[meta.Entity{Type: meta.TopicEntity, Name: topic}]; l.differ(topic, overrides) {
+			l.set(topic, overrides)
+			l.b.logs.UpdateTopicConfig(topic, l.logConfig(topic))
+		}
+	}
 }
 
 // reloadTopics reads all overrides again, after a time without a session in which notices may have been missed.

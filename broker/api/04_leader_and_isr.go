@@ -1,6 +1,8 @@
 package api
 
 import (
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kraal-mq/kraal/acl"
@@ -39,6 +41,7 @@ func leaderAndISR(h *Handler, c *call, req *kmsg.LeaderAndISRRequest, resp *kmsg
 			IsNew:      s.IsNew,
 		}
 	}
+	h.learnTopics(c, assigned)
 	results, err := h.Replicas.LeaderAndISR(sender(req.ControllerID, req.ControllerEpoch, req.BrokerEpoch, req.Version >= 2), assigned)
 	codes := make([]wire.Code, len(states))
 	for i := range results {
@@ -46,6 +49,21 @@ func leaderAndISR(h *Handler, c *call, req *kmsg.LeaderAndISRRequest, resp *kmsg
 	}
 	answerLeaderAndISR(resp, h.code(err), states, ids, codes)
 	return nil
+}
+
+// learnTopics makes the configuration of topics known before their first log is made. Later changes are announced.
+func (h *Handler) learnTopics(c *call, assigned []replica.Assigned) {
+	var topics []string
+	for i := range assigned {
+		tp := assigned[i].Partition
+		if !h.Replicas.Hosts(tp) {
+			topics = append(topics, tp.Topic)
+		}
+	}
+	slices.Sort(topics)
+	if topics = slices.Compact(topics); len(topics) > 0 {
+		h.Topics.LearnTopics(c.ctx, topics)
+	}
 }
 
 // sender is who commands. known is whether the version carries a broker epoch.

@@ -73,9 +73,11 @@ type Controller interface {
 	AllocateProducerIDs(ctx context.Context, broker meta.BrokerID, epoch meta.BrokerEpoch) (controller.ProducerIDBlock, error)
 }
 
-// TopicConfigs keeps the overrides of topics as this broker last read them, without asking ZooKeeper.
+// TopicConfigs keeps the overrides of topics as this broker last read them.
 type TopicConfigs interface {
 	TopicOverrides(topic string) map[string]string
+	// LearnTopics reads the overrides of topics this broker had nothing to do with so far.
+	LearnTopics(ctx context.Context, topics []string)
 }
 
 // ProducerIDs hands out producer ids that no other producer of the fleet has.

@@ -191,6 +191,13 @@ func (m *Manager) partition(tp meta.TopicPartition) (*Partition, error) {
 	return nil, fmt.Errorf("%s: %w", tp, ErrUnknownPartition)
 }
 
+// Hosts reports whether this broker has a replica of a partition.
+func (m *Manager) Hosts(tp meta.TopicPartition) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.mu.partitions[tp] != nil
+}
+
 // hosted returns the partitions in a fixed order.
 func (m *Manager) hosted() []*Partition {
 	m.mu.RLock()
