@@ -42,13 +42,19 @@ type loader struct {
 	rewritten bool // epochs differ from the file
 	topicID   *meta.TopicID
 	rebuilt   int64 // base of the first segment rebuilt, -1 none
+
+	// state is the producer state after the last segment rebuilt, nil before, and txns the transactions that go with it. It is
+	// carried from segment to segment and into the log, because it remembers several batches of a producer and a snapshot only one:
+	// a client that had more in flight when the broker died sends them all again.
+	state *producers
+	txns  *txns
 }
 
 // openLog loads the log in a partition directory, which exists, or begins an empty one there.
 func openLog(ctx context.Context, e *env, pl *place, tp meta.TopicPartition, c *LogConfig, o loadOptions) (*Log, error) {
-	ld := &loader{ctx: ctx, env: e, place: pl, config: c, o: o, rebuilt: -1,
-		logger: e.logger.With(zap.String("topic", tp.Topic), zap.Int32("partition", tp.Partition))}
 	l := &Log{tp: tp, env: e, place: pl}
+	ld := &loader{ctx: ctx, env: e, place: pl, config: c, o: o, rebuilt: -1, txns: &l.txns,
+		logger: e.logger.With(zap.String("topic", tp.Topic), zap.Int32("partition", tp.Partition))}
 	l.config.Store(c)
 	l.future.Store(o.future)
 	l.txns.firstUnstable.Store(noOffset)
@@ -375,8 +381,8 @@ func (ld *loader) rebuild(i int) (cut int64, reason error, err error) {
 	if ld.rebuilt < 0 {
 		ld.rebuilt = s.base
 	}
-	src := ld.producerSource(ld.segments[:i], ld.o.logStart, &producers{snapshots: ld.snapshots}, newTxns())
-	if err := src.rebuild(s.base, false); err != nil {
+	src, err := ld.stateBefore(i)
+	if err != nil {
 		return 0, nil, err
 	}
 	r := &rebuilding{interval: ld.config.IndexIntervalBytes, ps: src.ps, txns: src.txns, epochs: &ld.epochs}
@@ -390,14 +396,40 @@ func (ld *loader) rebuild(i int) (cut int64, reason error, err error) {
 	if _, err := src.snapshot(true); err != nil {
 		return 0, nil, err
 	}
-	ld.snapshots = src.ps.snapshots
+	ld.snapshots, ld.state = src.ps.snapshots, src.ps
 	return cut, reason, nil
 }
 
-func newTxns() *txns {
-	t := &txns{}
-	t.firstUnstable.Store(noOffset)
-	return t
+// stateBefore returns the producer state as of the base of segment i.
+func (ld *loader) stateBefore(i int) (*producerSource, error) {
+	base := ld.segments[i].base
+	if ld.state != nil && ld.state.end == base {
+		src := ld.producerSource(ld.segments[:i], ld.o.logStart, ld.state, ld.txns)
+		src.ps.expire(ld.env.nowMs(), ld.env.producerExpirationMs)
+		_, err := src.snapshot(true)
+		return src, err
+	}
+	ld.txns.clear()
+	// From one segment further back than the snapshot at base allows: the batches before it may still be sent again.
+	usable := len(ld.snapshots)
+	if i > 0 {
+		at, found := slices.BinarySearch(ld.snapshots, ld.segments[i-1].base)
+		switch {
+		case found:
+			usable = at + 1
+		case i == 1:
+			usable = at // nothing lies before that segment
+		}
+	}
+	src := ld.producerSource(ld.segments[:i], ld.o.logStart, &producers{snapshots: slices.Clone(ld.snapshots[:usable])}, ld.txns)
+	if err := src.rebuild(base, false); err != nil {
+		return nil, err
+	}
+	src.ps.expire(ld.env.nowMs(), ld.env.producerExpirationMs) // as loading the snapshot at base would have done
+	src.ps.snapshots = append(src.ps.snapshots, ld.snapshots[usable:]...)
+	slices.Sort(src.ps.snapshots)
+	src.ps.snapshots = slices.Compact(src.ps.snapshots)
+	return src, src.removeSnapshots(func(o int64) bool { return o > base })
 }
 
 func (ld *loader) producerSource(segs []*segment, logStart int64, ps *producers, t *txns) *producerSource {
@@ -529,6 +561,12 @@ func (ld *loader) finish(l *Log) error {
 		l.indexedTo.Store(min(ld.rebuilt, active.base))
 	}
 
+	if ld.state != nil && ld.state.end == leo {
+		ld.state.expire(ld.env.nowMs(), ld.env.producerExpirationMs)
+		l.mu.producers = *ld.state
+	} else {
+		l.txns.clear()
+	}
 	l.mu.producers.snapshots = ld.snapshots
 	src := ld.producerSource(ld.segments, start, &l.mu.producers, &l.txns)
 	if err := src.removeStray(); err != nil {
