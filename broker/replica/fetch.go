@@ -96,16 +96,21 @@ func (f *fetcher) refused(s *fetchState, err error) {
 		f.leaveFetch(s, outOfRange)
 	case errors.Is(err, ErrFencedLeaderEpoch):
 		// The leader is in a newer epoch, of which the controller is about to tell us. In this one nothing more can come.
-		f.log.Info("a newer leader epoch has begun; waiting to be told", fields...)
+		f.log.Debug("a newer leader epoch has begun; waiting to be told", fields...)
 		f.drop(s)
 		s.failed.Store(true)
 	default:
-		if s.tries == 0 {
-			f.log.Info("the leader refuses to be copied; trying again", fields...)
+		level := zap.DebugLevel
+		if !passing(err) && s.tries == 0 || passing(err) && s.tries == tooManyTries {
+			level = zap.InfoLevel
 		}
+		f.log.Log(level, "the leader refuses to be copied from; trying again", append(fields, zap.Int("tries", s.tries))...)
 		f.delay(s, err)
 	}
 }
+
+// tooManyTries is when an error that should pass has not, and is worth a line in the log.
+const tooManyTries = 8
 
 // sweep looks for partitions whose log start offset was raised here, by retention: nothing else of a partition's
 // wish changes without an answer of the leader.

@@ -61,7 +61,7 @@ func (p *Partition) followerFetchedLocked(params *FetchParams, f *FetchPartition
 		p.advanceLocked(now)
 	}
 	if p.mayExpandLocked(params.Replica, f.Offset) {
-		p.m.wakeISRCheck(p) // proposing takes the write lock
+		p.m.wakeISRCheck(isrCheck{p, params.Replica}) // proposing takes the write lock
 	}
 	if moved && p.m.lowWatermarkWaiters.Load() > 0 {
 		p.hwWaiters.wakeAll()
@@ -74,16 +74,23 @@ func (p *Partition) mayExpandLocked(id meta.BrokerID, offset int64) bool {
 		offset >= p.mu.log.HighWatermark() && offset >= p.mu.epochStart && p.m.metadata.Load().Alive(id)
 }
 
-// checkISR proposes the ISR that the followers' progress calls for, one change at a time. shrink is false when only an
-// expansion is looked for.
-func (p *Partition) checkISR(shrink bool) {
+// isrCheck asks whether a follower that has just fetched belongs into the ISR.
+type isrCheck struct {
+	p        *Partition
+	follower meta.BrokerID
+}
+
+// checkISR proposes the ISR that the followers' progress calls for, one change at a time: with fetched, if that follower
+// may enter; without (meta.NoBroker), if any has to leave. Only a follower that has just fetched enters: one that stopped
+// at the high watermark would look as good as one that keeps up while the high watermark stands still.
+func (p *Partition) checkISR(fetched meta.BrokerID) {
 	p.mu.Lock()
-	if p.mu.role != leading || p.mu.proposed != nil || len(p.mu.replicas) < 2 || p.offlineLocked() != nil {
+	if p.mu.role != leading || p.mu.proposed != nil || len(p.mu.replicas) < 2 || p.offlineLocked() != nil || !p.m.mayLead() {
 		p.mu.Unlock()
 		return
 	}
 	now := p.m.clock()
-	isr, why := p.wantedISRLocked(now, shrink)
+	isr, why := p.wantedISRLocked(now, fetched)
 	if isr == nil {
 		p.mu.Unlock()
 		return
@@ -127,23 +134,17 @@ func (r *reason) fields(now time.Time) []zap.Field {
 	return append(fields, zap.String("why", why), zap.Int64("behind", max(0, r.leo-r.f.leo)), zap.Time("last_fetch", r.f.at), zap.Time("last_caught_up", r.f.caughtUp))
 }
 
-// wantedISRLocked returns the ISR to propose and why, nil if the present one is right; mu is held. An expansion goes
-// first: it takes nothing away from anybody.
-func (p *Partition) wantedISRLocked(now time.Time, shrink bool) (isr []meta.BrokerID, why []reason) {
+// wantedISRLocked returns the ISR to propose and why, nil if the present one is right; mu is held.
+func (p *Partition) wantedISRLocked(now time.Time, fetched meta.BrokerID) (isr []meta.BrokerID, why []reason) {
 	leo := p.mu.log.LogEndOffset()
 	p.followers.Lock()
 	defer p.followers.Unlock()
-	for _, id := range p.mu.replicas {
-		if f := p.followers.progress[id]; f != nil && p.mayExpandLocked(id, f.leo) && f.leo >= 0 {
-			isr = append(isr, id)
-			why = append(why, reason{follower: id, enters: true, f: *f, leo: leo})
+	if fetched != meta.NoBroker {
+		f := p.followers.progress[fetched]
+		if f == nil || f.leo < 0 || !p.mayExpandLocked(fetched, f.leo) {
+			return nil, nil
 		}
-	}
-	if isr != nil {
-		return append(slices.Clone(p.mu.isr), isr...), why
-	}
-	if !shrink {
-		return nil, nil
+		return append(slices.Clone(p.mu.isr), fetched), []reason{{follower: fetched, enters: true, f: *f, leo: leo}}
 	}
 	for _, id := range p.mu.isr {
 		f := p.followers.progress[id]
@@ -213,18 +214,18 @@ func (m *Manager) runISRChecks(ctx context.Context) {
 			return
 		case <-ticker.C:
 			for _, p := range m.hosted() {
-				p.checkISR(true)
+				p.checkISR(meta.NoBroker)
 			}
-		case p := <-m.isrChecks:
-			p.checkISR(false)
+		case c := <-m.isrChecks:
+			c.p.checkISR(c.follower)
 		}
 	}
 }
 
-// wakeISRCheck asks for an expansion check of p. When the queue is full the next fetch of the follower asks again.
-func (m *Manager) wakeISRCheck(p *Partition) {
+// wakeISRCheck asks for an expansion check. When the queue is full the next fetch of the follower asks again.
+func (m *Manager) wakeISRCheck(c isrCheck) {
 	select {
-	case m.isrChecks <- p:
+	case m.isrChecks <- c:
 	default:
 	}
 }

@@ -104,14 +104,14 @@ type Manager struct {
 	lowWatermarkWaiters atomic.Int32
 	// isrChecks is sent to by fetches that found a follower caught up, received by runISRChecks, never closed. A full queue loses
 	// nothing: the follower's next fetch asks again.
-	isrChecks chan *Partition
+	isrChecks chan isrCheck
 }
 
 // New returns a manager that hosts nothing yet.
 func New(o Options) *Manager {
 	m := &Manager{
 		id: o.BrokerID, cfg: o.Config, logs: o.Logs, metadata: o.Metadata, proposer: o.Proposer, onRoles: o.OnRoles, mayLead: o.MayLead,
-		logger: o.Logger, now: o.Now, isrChecks: make(chan *Partition, 1024), stopping: make(chan struct{}),
+		logger: o.Logger, now: o.Now, isrChecks: make(chan isrCheck, 1024), stopping: make(chan struct{}),
 	}
 	if m.now == nil {
 		m.now = time.Now
