@@ -20,7 +20,7 @@ import (
 func (t *term) readBrokers() (live []meta.Broker, unusable map[meta.BrokerID]bool, err error) {
 	read, broken, err := t.store.Brokers(t.ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read brokers: %w", err)
+		return nil, nil, harmless{fmt.Errorf("read brokers: %w", err)}
 	}
 	unusable = make(map[meta.BrokerID]bool)
 	for id, cause := range broken {
@@ -101,7 +101,9 @@ func (e *brokersChanged) handle(t *term) error {
 			died = append(died, id)
 		}
 	}
-	t.log.Info("brokers changed", zap.Any("born", idsOf(born)), zap.Any("bounced", idsOf(bounced)), zap.Any("died", died))
+	if len(born)+len(bounced)+len(died) > 0 {
+		t.log.Info("brokers changed", zap.Any("born", idsOf(born)), zap.Any("bounced", idsOf(bounced)), zap.Any("died", died))
+	}
 	if len(born) > 0 {
 		if err := t.brokersBorn(born); err != nil {
 			return err
@@ -144,7 +146,9 @@ func (t *term) brokersBorn(born []meta.Broker) error {
 	b.tellMetadata(ids, t.state.partitions(func(p *partition) bool { return p.known && !p.topic.queued }))
 	t.send(b)
 
-	theirs := t.state.replicas(func(_ *partition, id meta.BrokerID) bool { return slices.Contains(ids, id) })
+	theirs := t.state.replicas(func(p *partition, id meta.BrokerID) bool {
+		return slices.Contains(ids, id) && p.replicaState(id) != replicaDeletionSuccessful
+	})
 	if err := t.moveReplicas(theirs, replicaOnline); err != nil {
 		return err
 	}
@@ -226,7 +230,7 @@ func (e *brokerNodesChanged) handle(t *term) error {
 			t.log.Error("unreadable broker registration", zap.Int32("broker", int32(id)), zap.Error(err))
 			continue
 		case err != nil:
-			return fmt.Errorf("read broker %d: %w", id, err)
+			return harmless{fmt.Errorf("read broker %d: %w", id, err)}
 		}
 		if now.Epoch != b.Epoch || slices.Equal(now.Endpoints, b.Endpoints) {
 			continue

@@ -132,21 +132,21 @@ func (l *loop) stand() {
 	t.log.Info("elected controller")
 	began := time.Now()
 	if err := t.takeOver(); err != nil {
-		l.takeOverFailed(t, err)
+		l.giveUp(t, "take-over", err)
 		return
 	}
 	t.log.Info("took over", zap.Int("brokers", len(t.state.brokers)), zap.Int("topics", len(t.state.topics)), zap.Duration("took", time.Since(began)))
 }
 
-// takeOverFailed gives the role back: a controller that knows half of the cluster is worse than another one.
-func (l *loop) takeOverFailed(t *term, err error) {
+// giveUp gives the role back after something failed: a controller that knows half of the cluster is worse than another.
+func (l *loop) giveUp(t *term, what string, err error) {
 	if t.ctx.Err() != nil {
-		l.resign("the session ended during the take-over")
+		l.resign("the session ended during " + what)
 		return
 	}
-	t.log.Error("take-over failed", zap.Error(err))
+	t.log.Error("giving up the controller role", zap.String("failed", what), zap.Error(err))
 	l.restUntil = time.Now().Add(retryAfter)
-	l.resign("take-over failed")
+	l.resign(what + " failed")
 	if err := t.store.Resign(l.session.ctx, t.fence); err != nil && l.session.ctx.Err() == nil {
 		t.log.Error("cannot give up /controller", zap.Error(err))
 	}

@@ -31,7 +31,7 @@ import (
 func (e *deletionsChanged) handle(t *term) error {
 	marked, err := t.store.TopicDeletions(t.ctx)
 	if err != nil {
-		return fmt.Errorf("list topic deletions: %w", err)
+		return harmless{fmt.Errorf("list topic deletions: %w", err)}
 	}
 	queued, err := t.queueDeletions(marked)
 	if err != nil || len(queued) == 0 {
@@ -228,6 +228,7 @@ func (t *term) startDeletions(topics []*topic) error {
 	var dead, live []partitionReplica
 	for _, r := range replicasOf(all, nil) {
 		switch {
+		case r.replicaState(r.broker) == replicaDeletionSuccessful: // wherever its broker is by now
 		case t.abandon(r):
 		case !t.state.online(r.partition, r.broker):
 			if r.replicaState(r.broker).may(replicaDeletionIneligible) { // not so while it is shutting down
@@ -237,7 +238,7 @@ func (t *term) startDeletions(topics []*topic) error {
 				t.log.Info("deletion has to wait for a replica", zap.String("topic", r.topic.name), zap.Int32("partition", r.id), zap.Int32("broker", int32(r.broker)))
 			}
 			r.topic.ineligible = true
-		case r.replicaState(r.broker) != replicaDeletionSuccessful:
+		default:
 			live = append(live, r)
 		}
 	}
@@ -254,7 +255,7 @@ func (t *term) startDeletions(topics []*topic) error {
 func (t *term) deletionFailed(rs []partitionReplica) error {
 	var failed []partitionReplica
 	for _, r := range rs {
-		if r.topic.queued && !t.abandon(r) {
+		if r.topic.queued && r.replicaState(r.broker) != replicaDeletionSuccessful && !t.abandon(r) {
 			failed = append(failed, r)
 			r.topic.ineligible = true
 		}
@@ -312,8 +313,8 @@ func (e *deletionRetryDue) handle(t *term) error {
 		return nil
 	}
 	for of := range e.topics {
-		if t.state.topics[of.name] != of {
-			delete(e.topics, of) // gone by now
+		if t.state.topics[of.name] != of { // gone by now
+			delete(e.topics, of)
 		}
 	}
 	return t.resumeDeletionsOf(e.topics)
@@ -332,6 +333,7 @@ func (t *term) finishDeletions(topics []*topic) error {
 			}
 			// Still marked and all replicas gone: the next resumption tries again.
 			t.log.Error("cannot delete a topic", zap.String("topic", of.name), zap.Error(err))
+			t.l.after(retryDeletionAfter, &deletionRetryDue{term: t, topics: map[*topic]struct{}{of: {}}})
 			continue
 		}
 		t.log.Info("topic deleted", zap.String("topic", of.name))

@@ -196,7 +196,7 @@ func (e *encoder) stopReplica(to *broker, of map[*partition]stop) []stopRequest 
 }
 
 func (e *encoder) stopRequest(to *broker, of map[*partition]stop, del bool) stopRequest {
-	r := &StopReplicaRequest{StopReplicaRequest: kmsg.NewStopReplicaRequest()}
+	r := kmsg.NewPtrStopReplicaRequest()
 	r.Version = e.protocol.StopReplica
 	r.ControllerID = int32(e.t.id())
 	r.ControllerEpoch = int32(e.t.epoch)

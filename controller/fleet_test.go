@@ -219,7 +219,7 @@ func (n *node) serve(r kmsg.Request) kmsg.Response {
 			}
 		}
 		return answer
-	case *controller.StopReplicaRequest:
+	case *kmsg.StopReplicaRequest:
 		answer := r.ResponseKind().(*kmsg.StopReplicaResponse)
 		if answer.ErrorCode = n.refuseLocked(r.ControllerEpoch, r.BrokerEpoch); answer.ErrorCode == 0 {
 			for _, topic := range r.Topics {

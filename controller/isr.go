@@ -42,7 +42,7 @@ func (e *alterPartition) handle(t *term) error {
 			continue
 		}
 		parts[i] = p
-		write, err := judgeChange(p.info, c, e.from, t.state.live)
+		write, err := judgeChange(p, c, e.from, t.state.live)
 		switch {
 		case err != nil:
 			r.Err = err
@@ -80,8 +80,9 @@ func (e *alterPartition) handle(t *term) error {
 }
 
 // judgeChange decides whether a leader's change is to be written; false without an error means that it is in force
-// already. The checks and their order are Kafka's (tryProcessAlterPartition).
-func judgeChange(now meta.LeaderAndISR, c PartitionChange, from meta.BrokerID, live func(meta.BrokerID) bool) (write bool, err error) {
+// already. But for two more, the checks and their order are Kafka's (tryProcessAlterPartition).
+func judgeChange(p *partition, c PartitionChange, from meta.BrokerID, live func(meta.BrokerID) bool) (write bool, err error) {
+	now := p.info
 	switch {
 	case c.PartitionEpoch > now.PartitionEpoch || c.LeaderEpoch > now.LeaderEpoch:
 		// The leader has heard of a state this controller has not: it is most likely deposed.
@@ -98,7 +99,8 @@ func judgeChange(now meta.LeaderAndISR, c PartitionChange, from meta.BrokerID, l
 		return false, ErrInvalidRequest
 	}
 	for _, id := range c.ISR {
-		if !live(id) {
+		// Kafka does not ask whether a new member has a replica at all.
+		if !live(id) || !slices.Contains(p.assignment.Replicas, id) && !slices.Contains(now.ISR, id) {
 			return false, fmt.Errorf("%w: broker %d", ErrIneligibleReplica, id)
 		}
 	}
@@ -165,7 +167,7 @@ func (t *term) refresh(of map[*partition]bool) error {
 func (e *isrChangesPublished) handle(t *term) error {
 	changes, err := t.store.ISRChanges(t.ctx)
 	if err != nil {
-		return fmt.Errorf("read ISR change notices: %w", err)
+		return harmless{fmt.Errorf("read ISR change notices: %w", err)}
 	}
 	changed := make(map[*partition]bool)
 	for _, c := range changes {

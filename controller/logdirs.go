@@ -14,7 +14,7 @@ import (
 func (e *logDirEventsPublished) handle(t *term) error {
 	events, err := t.store.LogDirEvents(t.ctx)
 	if err != nil {
-		return fmt.Errorf("read log directory events: %w", err)
+		return harmless{fmt.Errorf("read log directory events: %w", err)}
 	}
 	broken := make(map[meta.BrokerID]bool)
 	for _, e := range events {

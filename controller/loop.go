@@ -20,7 +20,7 @@ type loop struct {
 	term    *term          // not nil while this broker is the active controller
 	watched sync.WaitGroup // followers of the session's watch on /controller
 
-	// restUntil keeps a controller whose take-over failed from winning again at once: others get their chance.
+	// restUntil keeps a controller that gave up from winning again at once: others get their chance.
 	restUntil time.Time
 	callOff   func() // calls off the next look at /controller
 	// after queues an event later and returns how to call it off. A field so that scripts run without a clock.
@@ -110,8 +110,14 @@ func (l *loop) step(e event) {
 // retryAfter is the pause before something that failed for an odd reason is tried again.
 const retryAfter = time.Second
 
+// harmless is an error of an event that had changed nothing yet.
+type harmless struct{ error }
+
+func (e harmless) Unwrap() error { return e.error }
+
 // failed deals with an event that ended early.
 func (l *loop) failed(e event, err error) {
+	var nothingDone harmless
 	switch {
 	case errors.Is(err, zkstore.ErrFenced):
 		// Somebody else was elected. Nothing of this term counts any more, least of all what it believed a moment ago.
@@ -120,11 +126,16 @@ func (l *loop) failed(e event, err error) {
 		l.lookAtController()
 	case l.session == nil || l.session.ctx.Err() != nil || errors.Is(err, zkstore.ErrExpired) || errors.Is(err, zkstore.ErrClosed):
 		e.refuse(ErrNotController) // the end of the session is on its way here
-	default:
-		l.log.Error("controller event failed", zap.String("event", fmt.Sprintf("%T", e)), zap.Error(err))
+	case errors.As(err, &nothingDone):
+		l.log.Error("controller event failed", zap.String("event", e.name()), zap.Error(err))
 		e.refuse(fmt.Errorf("%w: %w", ErrServer, err))
 		if _, again := e.(lookAgain); again {
 			l.after(retryAfter, e) // its watch may not have been armed again
 		}
+	default:
+		// Done by half: memory, ZooKeeper and brokers may each have another picture. Whoever takes over starts from
+		// ZooKeeper's and brings everybody back to it.
+		e.refuse(fmt.Errorf("%w: %w", ErrServer, err))
+		l.giveUp(l.term, e.name(), err)
 	}
 }

@@ -67,7 +67,7 @@ func (e *electLeaders) handle(t *term) error {
 func (e *preferredElectionChanged) handle(t *term) error {
 	listed, exists, err := t.store.PreferredElection(t.ctx)
 	if err != nil {
-		return fmt.Errorf("read preferred election: %w", err)
+		return harmless{fmt.Errorf("read preferred election: %w", err)}
 	}
 	if !exists {
 		return nil

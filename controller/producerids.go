@@ -15,7 +15,7 @@ func (e *allocateProducerIDs) handle(t *term) error {
 	}
 	block, err := t.store.AllocateProducerIDs(t.ctx, e.broker)
 	if err != nil {
-		return fmt.Errorf("allocate producer ids: %w", err)
+		return harmless{fmt.Errorf("allocate producer ids: %w", err)}
 	}
 	e.answer.give(ProducerIDBlock{Start: block.First, Length: int32(block.Last - block.First + 1)})
 	return nil

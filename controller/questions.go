@@ -113,7 +113,8 @@ func ask[T any](ctx context.Context, c *Controller, e event, a answer[T]) (T, er
 	}
 }
 
-// answer carries the answer of the loop to the asker. Capacity 1 and one answer at most, so the loop never waits.
+// answer carries the answer of the loop to the asker. Capacity 1 and only the first answer counts (an event may fail after
+// it has answered), so the loop never waits.
 type answer[T any] chan result[T]
 
 type result[T any] struct {
@@ -122,5 +123,12 @@ type result[T any] struct {
 }
 
 func newAnswer[T any]() answer[T]    { return make(answer[T], 1) }
-func (a answer[T]) give(v T)         { a <- result[T]{value: v} }
-func (a answer[T]) refuse(err error) { a <- result[T]{err: err} }
+func (a answer[T]) give(v T)         { a.put(result[T]{value: v}) }
+func (a answer[T]) refuse(err error) { a.put(result[T]{err: err}) }
+
+func (a answer[T]) put(r result[T]) {
+	select {
+	case a <- r:
+	default:
+	}
+}

@@ -94,6 +94,9 @@ func (t *term) takeOffline(b *batch, id meta.BrokerID, ps []*partition) ([]*part
 	})
 	for _, p := range changed {
 		// All others are told, not only the leader: each has to adopt the new leader epoch.
+		if p.info.Leader == meta.NoBroker && p.state == partitionOnline {
+			p.state = partitionOffline
+		}
 		if !p.topic.queued {
 			b.tellLeadership(t.state, without(p.assignment.Replicas, []meta.BrokerID{id}), p, false)
 		}

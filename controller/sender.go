@@ -20,8 +20,8 @@ import (
 // after ctx ends, which is how the controller stops talking to a broker that is gone.
 //
 // The address is the one of the control-plane listener if there is one, else of the inter-broker listener, in to.Endpoints.
-// Requests are encoded with their own AppendTo; StopReplica version 4 is not kmsg's (see [StopReplicaRequest]).
-// Neither the request nor what it refers to may be changed: brokers share parts of them.
+// kmsg's StopReplica version 4 has two fields in another order than Kafka's: who encodes it has to see to that. Neither the
+// request nor what it refers to may be changed: requests to several brokers share parts.
 type Sender interface {
 	Send(ctx context.Context, to meta.Broker, req kmsg.Request) (kmsg.Response, error)
 }

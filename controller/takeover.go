@@ -44,6 +44,9 @@ func (t *term) takeOver() error {
 	if err := t.startPartitions(); err != nil {
 		return err
 	}
+	if err := t.discardStrays(); err != nil {
+		return err
+	}
 	if err := t.resumeReassignments(); err != nil {
 		return err
 	}
@@ -176,6 +179,25 @@ func (t *term) startPartitions() error {
 	}
 	_, err := t.bringAllOnline(nil)
 	return err
+}
+
+// discardStrays gets rid of replicas that are in an ISR but no longer assigned. They are left when a controller goes between
+// writing the assignment of a cancelled or replaced reassignment and the new ISR. Nobody would look after them, but if the
+// assigned replicas died first they would be all that is in sync: a partition that can never be led again.
+func (t *term) discardStrays() error {
+	var strays []partitionReplica
+	for _, p := range t.state.partitions(func(p *partition) bool { return p.known && !p.topic.queued }) {
+		stray := without(p.info.ISR, p.assignment.Replicas)
+		if len(stray) == len(p.info.ISR) {
+			continue // the last data there is
+		}
+		for _, id := range stray {
+			t.log.Warn("discarding a replica that is no longer assigned", zap.String("topic", p.topic.name), zap.Int32("partition", p.id), zap.Int32("broker", int32(id)))
+			p.setReplicaState(id, replicaOnline)
+			strays = append(strays, partitionReplica{p, id})
+		}
+	}
+	return t.discard(strays)
 }
 
 // each calls do for every item, up to atOnce at a time, since each call is a round trip to ZooKeeper. It waits for all of

@@ -14,7 +14,7 @@ import (
 func (t *term) readTopics(names []string) (map[string]meta.TopicAssignment, error) {
 	topics, broken, err := t.store.Topics(t.ctx, names)
 	if err != nil {
-		return nil, fmt.Errorf("read topics: %w", err)
+		return nil, harmless{fmt.Errorf("read topics: %w", err)}
 	}
 	for _, name := range names {
 		cause, unreadable := broken[name]
@@ -57,7 +57,7 @@ func (t *term) readTopics(names []string) (map[string]meta.TopicAssignment, erro
 func (e *topicsChanged) handle(t *term) error {
 	names, err := t.store.TopicNames(t.ctx)
 	if err != nil {
-		return fmt.Errorf("list topics: %w", err)
+		return harmless{fmt.Errorf("list topics: %w", err)}
 	}
 	exists := make(map[string]bool, len(names))
 	var unknown []string
@@ -72,6 +72,10 @@ func (e *topicsChanged) handle(t *term) error {
 			// Removed by hand: its logs stay where they are.
 			t.log.Warn("topic vanished from ZooKeeper", zap.String("topic", name))
 			t.state.dropTopic(known)
+			if known.queued {
+				t.publishDeleting()
+				t.l.c.queue.put(&deletionsChanged{}) // its marker is that of an unknown topic now
+			}
 		}
 	}
 	for name := range t.state.unreadable {
@@ -129,27 +133,27 @@ func (e *topicNodesChanged) handle(t *term) error {
 	}
 	topics, broken, err := t.store.Topics(t.ctx, names)
 	if err != nil {
-		return fmt.Errorf("read topics: %w", err)
+		return harmless{fmt.Errorf("read topics: %w", err)}
 	}
 	for name, cause := range broken {
 		t.log.Error("unreadable topic", zap.String("topic", name), zap.Error(cause))
 	}
 	var grown []*partition
 	var restore []*topic
-	var replaced []string
+	again := false // whether there are topics to be taken up
 	for _, name := range slices.Sorted(maps.Keys(topics)) {
 		a, known := topics[name], t.state.topics[name]
 		switch {
 		case known == nil:
 			if t.state.unreadable[name] { // mended; otherwise its creation is another event
-				replaced = append(replaced, name)
+				again = true
 			}
 			continue
 		case !a.ID.IsZero() && !known.id.IsZero() && a.ID != known.id && !known.queued:
 			// Deleted and created again by hand, faster than we looked.
 			t.log.Error("topic has another id", zap.String("topic", name), zap.Stringer("topic_id", a.ID), zap.Stringer("known_topic_id", known.id))
 			t.state.dropTopic(known)
-			replaced = append(replaced, name)
+			again = true
 			continue
 		}
 		var added []int32
@@ -180,10 +184,10 @@ func (e *topicNodesChanged) handle(t *term) error {
 			}
 		}
 	}
-	if err := t.createPartitions(grown); err != nil {
-		return err
+	if again {
+		t.l.c.queue.put(&topicsChanged{})
 	}
-	return t.takeUp(replaced)
+	return t.createPartitions(grown)
 }
 
 // writeAssignments writes the assignments in memory to the topics' znodes and returns the errors by index.
