@@ -26,6 +26,23 @@
 // request carries the controller epoch. Whatever belongs to a term (state, watches, outboxes, the rebalance timer) is
 // thrown away with it; an event or an answer left over from an earlier term finds another term's number and does nothing.
 //
+// An event that fails before it has changed anything is logged, and looked at again if a watch caused it. One that fails
+// halfway ends the term: memory, ZooKeeper and brokers may each have another picture by then, and the take-over of the next
+// term, here or elsewhere, brings them back to ZooKeeper's.
+//
+// # Not as in Kafka
+//
+//   - Many partitions are read, decided and written together, where Kafka goes one by one (reassignments, topic ids).
+//   - What memory knows of a partition's state is not read again before a conditional write; a conflict is.
+//   - A deletion ends a running reassignment instead of waiting for it, and a live broker that failed to delete a replica is
+//     asked again after a while.
+//   - A reassignment never takes the only live leader, or everything that is in sync, away.
+//   - A partition whose state znode exists already when it is created is taken over instead of left without a leader.
+//   - A broker registration without the inter-broker listener is passed over instead of making every controller resign.
+//   - An AlterPartition with an empty ISR, or with new members that have no replica, is refused.
+//   - State znodes are not watched during reassignments below inter.broker.protocol.version 2.7; the leader's notice does.
+//   - Delegation tokens and /feature's cache are the broker's business.
+//
 // # Goroutines
 //
 // Run starts the loop; a term starts one sender per registered broker, and watch followers. Run returns when all of
