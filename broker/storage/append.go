@@ -299,34 +299,31 @@ func (l *Log) rollLocked(first int64) (*segment, error) {
 // beforeNextSegmentLocked does what must be durable before a segment beginning at base exists behind the sealed one. In
 // general that is nothing, the background flush follows. It needs mu.
 func (l *Log) beforeNextSegmentLocked(sealed *segment, base int64) error {
-	if l.recoveryPoint.Load() >= base {
-		// The recovery point passes the old segment by the mere existence of the new one; so its indexes come first.
-		if err := sealed.sync(true); err != nil {
-			return l.failed("flush", err)
-		}
-		if l.indexedTo.Load() >= sealed.base {
-			raise(&l.indexedTo, base)
-		}
-		return nil
-	}
-	if l.Config().Compact {
-		return nil
-	}
 	end, err := sealed.nextOffset()
 	if err != nil {
 		return l.failed("look at the sealed segment", err)
 	}
-	if end >= base {
+	if end < base && !l.Config().Compact {
+		// A gap between segments, which is rare: a leader makes none but after a truncation. After a power failure it
+		// would be taken for a lost end, see loader.reaches, so it has to lie below the recovery point written down.
+		if err := l.syncSegments(*l.segments.Load(), true); err != nil {
+			return err
+		}
+		raise(&l.indexedTo, base)
+		raise(&l.recoveryPoint, base)
+		return l.checkpointRecoveryPointLocked()
+	}
+	if l.recoveryPoint.Load() < base {
 		return nil
 	}
-	// A gap between segments, which no leader makes. After a power failure it would be taken for a lost end, see
-	// loader.reaches, so it has to lie below the recovery point that was written down.
-	if err := l.syncSegments(*l.segments.Load(), true); err != nil {
-		return err
+	// The recovery point passes the old segment by the mere existence of the new one; so its indexes come first.
+	if err := sealed.sync(true); err != nil {
+		return l.failed("flush", err)
 	}
-	raise(&l.indexedTo, base)
-	raise(&l.recoveryPoint, base)
-	return l.checkpointRecoveryPointLocked()
+	if l.indexedTo.Load() >= sealed.base {
+		raise(&l.indexedTo, base)
+	}
+	return nil
 }
 
 func (l *Log) publish(segs []*segment) { l.segments.Store(&segs) }
