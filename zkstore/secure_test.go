@@ -1,15 +1,9 @@
 package zkstore
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -18,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kraal-mq/kraal/tools/testkit"
 	"github.com/kraal-mq/kraal/zkstore/meta"
 	"github.com/kraal-mq/kraal/zkstore/zktest"
 )
@@ -173,48 +168,10 @@ func TestDigestScheme(t *testing.T) {
 	}
 }
 
-// authority issues certificates for a test.
-type authority struct {
-	t    *testing.T
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pem  string
-}
-
-func newAuthority(t *testing.T) *authority {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ca"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	must(t, err)
-	cert, err := x509.ParseCertificate(der)
-	must(t, err)
-	return &authority{t, cert, key, pemOf("CERTIFICATE", der)}
-}
-
-func pemOf(kind string, der []byte) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
-}
-
-// issue returns a key and its certificate as PEM.
-func (a *authority) issue(name string, ips ...net.IP) string {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(a.t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, IPAddresses: ips,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
-	must(a.t, err)
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	must(a.t, err)
-	return pemOf("PRIVATE KEY", pkcs8) + pemOf("CERTIFICATE", der)
-}
-
 func TestTLS(t *testing.T) {
-	ca := newAuthority(t)
+	ca := testkit.NewAuthority(t)
 	server := zktest.Start(t, zktest.Secure("server.pem", "ca.pem"),
-		zktest.File("server.pem", ca.issue("zk", net.IPv4(127, 0, 0, 1))), zktest.File("ca.pem", ca.pem))
+		zktest.File("server.pem", ca.Issue("zk", net.IPv4(127, 0, 0, 1))), zktest.File("ca.pem", ca.PEM))
 	ctx := testContext(t)
 	dir := t.TempDir()
 	write := func(name, content string) string {
@@ -227,7 +184,7 @@ func TestTLS(t *testing.T) {
 		must(t, err)
 		return func(o *Options) { o.TLS = c }
 	}
-	ours := TLSOptions{KeystoreLocation: write("kafka.pem", ca.issue("kafka")), TruststoreLocation: write("ca.pem", ca.pem)}
+	ours := TLSOptions{KeystoreLocation: write("kafka.pem", ca.Issue("kafka")), TruststoreLocation: write("ca.pem", ca.PEM)}
 	z := openAt(t, server.SecureAddr()+"/k", with(ours), setACL)
 	must(t, z.EnsurePersistentPaths(ctx))
 	if n, err := z.BrokerSequenceID(ctx); err != nil || n != 1 {
@@ -257,7 +214,7 @@ func TestTLS(t *testing.T) {
 	}
 	refused(ours, new(x509.HostnameError))
 	strangers := ours
-	strangers.TruststoreLocation = write("other.pem", newAuthority(t).pem)
+	strangers.TruststoreLocation = write("other.pem", testkit.NewAuthority(t).PEM)
 	refused(strangers, new(*tls.CertificateVerificationError))
 	strangers.NoHostnameVerification = true
 	refused(strangers, new(x509.UnknownAuthorityError))
