@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"broker/coord", "broker/metadata", "broker/config", "broker/transport", "broker/sasl", "broker/peer", "broker/fetchsession"},
 	{"broker/storage", "broker/storage/vfs", "broker/record", "broker/wire", "acl", "quota"},
 	{"zkstore"},
-	{"zkstore/meta"},
+	{"zkstore/meta", "jmx"},
 }
 
 var sideways = map[string][]string{
