@@ -164,20 +164,24 @@ func (m *Manager) Await(ctx context.Context, timeout time.Duration, pending []*P
 		return
 	}
 	wake := newWaiter()
-	for _, w := range pending {
-		if w != nil && !w.done {
-			w.p.hwWaiters.add(wake, w.end)
-			defer w.p.hwWaiters.remove(wake)
+	waits := make([]wait, len(pending))
+	defer func() {
+		for i := range waits {
+			waits[i].remove()
 		}
-	}
+	}()
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	for {
 		open = 0
-		for _, w := range pending {
-			if w != nil && !w.done && !w.settle() {
+		for i, w := range pending {
+			if w == nil || w.done {
+				continue
+			}
+			waits[i].waiter = wake
+			w.p.hwWaiters.add(&waits[i], w.end) // also again: a wake-up takes it off the list
+			if !w.settle() {
 				open++
-				w.p.hwWaiters.add(wake, w.end) // again: a wake-up takes a waiter off the list
 			}
 		}
 		if open == 0 {

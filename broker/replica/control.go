@@ -69,6 +69,10 @@ func (m *Manager) LeaderAndISR(s Sender, parts []Assigned) ([]error, error) {
 	}
 	m.control.heeded = true
 	m.moveFetchesLocked()
+	if m.control.led {
+		m.control.led = false
+		m.leads.begin(m.clock())
+	}
 	if len(changes) > 0 {
 		m.onRoles(changes)
 	}
@@ -221,6 +225,7 @@ func (p *Partition) leadLocked(a *Assigned) (*RoleChange, error) {
 	if !led {
 		p.roleChanged()
 	}
+	p.m.control.led = p.m.control.led || len(a.Replicas) > 1
 	return &RoleChange{Partition: p.tp, Leads: true, LeaderEpoch: a.LeaderEpoch}, nil
 }
 

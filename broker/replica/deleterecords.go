@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/kraal-mq/kraal/broker/storage"
@@ -32,6 +33,12 @@ func (m *Manager) DeleteRecords(ctx context.Context, timeout time.Duration, dele
 	m.lowWatermarkWaiters.Add(1)
 	defer m.lowWatermarkWaiters.Add(-1)
 	wake := newWaiter()
+	waits := make([]wait, len(deletions))
+	defer func() {
+		for i := range waits {
+			waits[i].remove()
+		}
+	}()
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	expired := timeout <= 0
@@ -42,8 +49,8 @@ func (m *Manager) DeleteRecords(ctx context.Context, timeout time.Duration, dele
 			if d.Err != nil || d.LowWatermark >= d.Before {
 				continue
 			}
-			d.p.hwWaiters.add(wake, d.p.leo()+1)
-			defer d.p.hwWaiters.remove(wake)
+			waits[i].waiter = wake
+			d.p.hwWaiters.add(&waits[i], math.MaxInt64) // woken by every follower's progress, not by an offset
 			if d.LowWatermark, d.Err = d.p.lowWatermark(); d.Err != nil || d.LowWatermark >= d.Before {
 				continue
 			}
@@ -86,6 +93,7 @@ func (p *Partition) deleteRecords(d *Deletion) error {
 	if _, err := log.AdvanceLogStartOffset(d.Before); err != nil {
 		return fmt.Errorf("delete records of %s before %d: %w", p.tp, d.Before, err)
 	}
+	p.leoWaiters.wakeAll() // followers are to take the new start over now, not with their next records
 	return nil
 }
 
@@ -107,13 +115,4 @@ func (p *Partition) lowWatermark() (int64, error) {
 		}
 	}
 	return low, nil
-}
-
-func (p *Partition) leo() int64 {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	if p.mu.log == nil {
-		return 0
-	}
-	return p.mu.log.LogEndOffset()
 }

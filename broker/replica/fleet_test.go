@@ -69,6 +69,7 @@ type node struct {
 
 	sessions map[int32]*testSession
 	requests []string // what others asked of this node
+	polls    int      // how many fetches came
 	roles    []RoleChange
 }
 
@@ -445,6 +446,7 @@ func (l *testLink) note(format string, args ...any) {
 func (l *testLink) session(q *FetchQuery) (int32, *testSession, error) {
 	l.to.f.mu.Lock()
 	defer l.to.f.mu.Unlock()
+	l.to.polls++
 	if q.SessionEpoch <= 0 {
 		delete(l.to.sessions, q.SessionID)
 		if q.SessionEpoch < 0 {

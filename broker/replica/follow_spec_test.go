@@ -59,6 +59,31 @@ func TestNoTimePassesUntilAnAcknowledgement(t *testing.T) {
 	})
 }
 
+// The first produce to a new partition does not wait for the follower's poll to end, which is parked for others.
+func TestNewPartitionsAreFetchedSoon(t *testing.T) {
+	inFleet(t, 2, testConfig(), func(t *testing.T, f *fleet) {
+		old := f.create("old", 1, 2)
+		check(t, f.commit(old, 1))
+		time.Sleep(10*time.Second + 50*time.Millisecond)
+		began := time.Now()
+		tp := f.create("new", 1, 2)
+		check(t, f.commit(tp, 1))
+		if took := time.Since(began); took > 2*shortPoll {
+			t.Errorf("the first acknowledgement took %v", took)
+		}
+		time.Sleep(settleTime)
+		f.mu.Lock()
+		polls := f.nodes[1].polls
+		f.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if n := f.nodes[1].polls - polls; n > 21 {
+			t.Errorf("%d polls in ten seconds", n)
+		}
+	})
+}
+
 // A session carries what changed and nothing else (KIP-227).
 func TestIdlePartitionsCostNothing(t *testing.T) {
 	inFleet(t, 2, testConfig(), func(t *testing.T, f *fleet) {
@@ -356,9 +381,10 @@ func TestLogStartFollowsTheLeader(t *testing.T) {
 		}
 		time.Sleep(1100 * time.Millisecond)
 		d := []Deletion{{Partition: tp, Before: 6}}
+		began := time.Now()
 		f.nodes[1].m.DeleteRecords(context.Background(), 10*time.Second, d)
-		if d[0].Err != nil || d[0].LowWatermark != 6 {
-			t.Errorf("DeleteRecords: low watermark %d, %v", d[0].LowWatermark, d[0].Err)
+		if took := time.Since(began); d[0].Err != nil || d[0].LowWatermark != 6 || took != 0 {
+			t.Errorf("DeleteRecords: low watermark %d, %v, after %v", d[0].LowWatermark, d[0].Err, took)
 		}
 		f.wantState(2, tp, "start 6 hw 10 leo 10 epochs 0@6")
 	})

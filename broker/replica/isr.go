@@ -54,7 +54,7 @@ func (p *Partition) followerFetchedLocked(params *FetchParams, f *FetchPartition
 		p.followers.Unlock()
 		return // this leader's assignment is about to change
 	}
-	moved := follower.leo != f.Offset
+	moved, startMoved := follower.leo != f.Offset, follower.logStart != f.LogStart
 	follower.fetched(f.Offset, f.LogStart, leo, now, params.ReplicaEpoch)
 	p.followers.Unlock()
 	if moved {
@@ -63,7 +63,7 @@ func (p *Partition) followerFetchedLocked(params *FetchParams, f *FetchPartition
 	if p.mayExpandLocked(params.Replica, f.Offset) {
 		p.m.wakeISRCheck(isrCheck{p, params.Replica}) // proposing takes the write lock
 	}
-	if moved && p.m.lowWatermarkWaiters.Load() > 0 {
+	if (moved || startMoved) && p.m.lowWatermarkWaiters.Load() > 0 {
 		p.hwWaiters.wakeAll()
 	}
 }

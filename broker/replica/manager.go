@@ -80,6 +80,7 @@ type Manager struct {
 	now      func() time.Time
 	metrics  *metrics
 	fetchers *fetchers
+	leads    leaderships
 
 	// control serialises LeaderAndIsr, StopReplica and UpdateMetadata, which must not overtake each other.
 	// Taken before mu.
@@ -89,6 +90,7 @@ type Manager struct {
 		heeded bool                 // a LeaderAndIsr was applied: high watermarks may be checkpointed
 		// What the request being applied changes about who is followed.
 		stopFetch, startFetch []*fetchState
+		led                   bool // it began leaderships that others have to follow
 	}
 
 	mu struct {

@@ -44,6 +44,9 @@ type FetchParams struct {
 
 func (f *FetchParams) fromReplica() bool { return f.Replica >= 0 }
 
+// enough is how many bytes end a wait.
+func (f *FetchParams) enough() int { return min(f.MinBytes, f.MaxBytes) }
+
 // FetchPartition is one partition of a fetch.
 type FetchPartition struct {
 	Partition          meta.TopicPartition
@@ -68,6 +71,13 @@ type Fetched struct {
 	PreferredReplica meta.BrokerID // meta.NoBroker: read here
 	// DownConversion is message.downconversion.enable of the topic.
 	DownConversion bool
+
+	end int64 // how far the reader was allowed to see
+}
+
+// isNews reports whether there is more to tell than records, so that nothing is waited for.
+func (f *Fetched) isNews() bool {
+	return f.Err != nil || f.Diverging != nil || f.PreferredReplica != meta.NoBroker
 }
 
 // Divergence is where a follower's log and the leader's part ways: the end of the leader's largest epoch that is not
@@ -100,65 +110,15 @@ func (m *Manager) Fetch(ctx context.Context, params *FetchParams, parts []FetchP
 	if enough || params.MaxWait <= 0 || len(parts) == 0 {
 		return results
 	}
-	wake := newWaiter()
-	lists := make([]*waitlist, len(parts))
-	defer func() {
-		for _, l := range lists {
-			if l != nil {
-				l.remove(wake)
-			}
-		}
-	}()
-	timer := time.NewTimer(params.MaxWait)
-	defer timer.Stop()
-	for {
-		for i := range parts {
-			if p, err := m.partition(parts[i].Partition); err == nil {
-				lists[i] = p.waitForMore(wake, params, parts[i].Offset, &results[i])
-			}
-		}
-		// Look again after registering: what arrived in between woke nobody.
-		again, enough := m.readAll(params, parts, false)
-		releaseAll(results)
-		results = again
-		if enough {
-			return results
-		}
-		select {
-		case <-wake.c:
-		case <-timer.C:
-			return results
-		case <-m.stopping:
-			return results
-		case <-ctx.Done():
-			return results
-		}
-	}
+	l := m.newLongPoll(params, parts, results)
+	l.wait(ctx)
+	return l.results
 }
 
 func releaseAll(results []Fetched) {
 	for i := range results {
 		results[i].Release()
 	}
-}
-
-// waitForMore registers wake for the next record this reader may see.
-func (p *Partition) waitForMore(wake *waiter, params *FetchParams, offset int64, last *Fetched) *waitlist {
-	list := &p.hwWaiters
-	seen := max(offset, last.HighWatermark)
-	switch {
-	case params.fromReplica() || params.Replica == Debugger:
-		list, seen = &p.leoWaiters, offset
-		p.mu.RLock()
-		if log, err := p.logLocked(); err == nil {
-			seen = max(seen, log.LogEndOffset())
-		}
-		p.mu.RUnlock()
-	case params.Isolation == ReadCommitted:
-		list, seen = &p.lsoWaiters, max(offset, last.LastStableOffset)
-	}
-	list.add(wake, seen+1)
-	return list
 }
 
 // readAll reads once. Only the first reading of a request updates what the leader knows of the follower: leaving a wait is no fetch.
@@ -175,11 +135,9 @@ func (m *Manager) readAll(params *FetchParams, parts []FetchPartition, first boo
 		}
 		total += n
 		left = max(0, left-n)
-		if r.Err != nil || r.Diverging != nil || r.PreferredReplica != meta.NoBroker {
-			enough = true
-		}
+		enough = enough || r.isNews()
 	}
-	return results, enough || total >= min(params.MinBytes, params.MaxBytes)
+	return results, enough || total >= params.enough()
 }
 
 func (m *Manager) read(params *FetchParams, f *FetchPartition, left int, minOne, first bool, r *Fetched) {
@@ -247,6 +205,7 @@ func (p *Partition) read(params *FetchParams, f *FetchPartition, left int, minOn
 	case params.Isolation == ReadCommitted:
 		upTo = r.LastStableOffset
 	}
+	r.end = upTo
 	if err := p.readLog(log, params, f, min(f.MaxBytes, left), upTo, minOne, r); err != nil {
 		return err
 	}
@@ -270,9 +229,11 @@ func (p *Partition) readLog(log *storage.Log, params *FetchParams, f *FetchParti
 	if params.Isolation == ReadCommitted && params.Replica == Consumer {
 		r.Aborted = []storage.AbortedTxn{}
 		if r.Bytes() > 0 {
-			if r.Aborted, err = log.AbortedTxnsIn(f.Offset, data); err != nil {
+			aborted, err := log.AbortedTxnsIn(f.Offset, data)
+			if err != nil {
 				return fmt.Errorf("fetch %s at %d: %w", p.tp, f.Offset, err)
 			}
+			r.Aborted = append(r.Aborted, aborted...) // empty is not the same as none
 		}
 	}
 	return nil
