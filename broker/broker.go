@@ -23,6 +23,7 @@ import (
 	"github.com/kraal-mq/kraal/broker/storage/vfs"
 	"github.com/kraal-mq/kraal/broker/transport"
 	"github.com/kraal-mq/kraal/controller"
+	"github.com/kraal-mq/kraal/quota"
 	"github.com/kraal-mq/kraal/zkstore/meta"
 )
 
@@ -53,6 +54,7 @@ type Broker struct {
 	ctl    *controller.Controller
 	link   *controllerLink
 	server *transport.Server
+	rates  *quota.Connections
 	peers  *peer.Pool // the controller's requests to brokers
 	asks   *peer.Pool // this broker's requests to the controller
 	http   *httpServer
@@ -344,6 +346,7 @@ func (b *Broker) build(ctx context.Context) error {
 		Znodes:     func() api.Znodes { return b.life.store() },
 		Controller: b.ctl, Topics: topicLearner{b.topics, b}, IDs: b.link, Loggers: b.o.Logging, Logger: b.o.Logging.Logger("api"), Metrics: b.o.Metrics,
 	})
+	b.rates = quota.NewConnections(int(cfg.Quota.Client.Num), cfg.Quota.Client.Size, connectionRates(cfg))
 	b.server = transport.New(b.transportOptions(cfg, control, handler))
 	b.http = newHTTPServer(b)
 	b.subscribe()
@@ -357,7 +360,7 @@ func (b *Broker) transportOptions(cfg *config.Config, control string, handler tr
 	o := transport.Options{
 		Handler: handler, Limits: b.limits(cfg), RequestMaxBytes: int(cfg.Socket.RequestMaxBytes), MaxIdle: cfg.Socket.ConnectionsMaxIdle,
 		SendBuffer: int(cfg.Socket.SendBufferBytes), ReceiveBuffer: int(cfg.Socket.ReceiveBufferBytes), Backlog: int(cfg.Socket.ListenBacklogSize),
-		QueuedMaxBytes: cfg.Socket.QueuedMaxRequestBytes, Logger: b.o.Logging.Logger("network"), Metrics: b.o.Metrics,
+		QueuedMaxBytes: cfg.Socket.QueuedMaxRequestBytes, Rate: b.rates, Logger: b.o.Logging.Logger("network"), Metrics: b.o.Metrics,
 	}
 	for _, l := range cfg.Listeners {
 		o.Listeners = append(o.Listeners, transport.Listener{

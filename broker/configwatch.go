@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net"
 	"net/netip"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/kraal-mq/kraal/broker/config"
 	"github.com/kraal-mq/kraal/broker/storage"
 	"github.com/kraal-mq/kraal/broker/transport"
+	"github.com/kraal-mq/kraal/quota"
 	"github.com/kraal-mq/kraal/zkstore"
 	"github.com/kraal-mq/kraal/zkstore/meta"
 )
@@ -255,8 +257,31 @@ func (b *Broker) subscribe() {
 		Apply: func(_, new *config.Config) { b.logs.ReconfigureCleaner(cleanerConfig(new)) }})
 	b.dynamic.Subscribe(config.Subscription{Name: "fetchers", Keys: []string{"num.replica.fetchers"},
 		Apply: func(_, new *config.Config) { b.hosts.SetFetchers(int(new.Replica.Fetchers)) }})
-	b.dynamic.Subscribe(config.Subscription{Name: "connections", Keys: []string{"max.connections", "max.connections.per.ip", "max.connections.per.ip.overrides"},
-		Apply: func(_, new *config.Config) { b.server.SetLimits(b.limits(new)) }})
+	b.dynamic.Subscribe(config.Subscription{Name: "connections", Keys: []string{"max.connections", "max.connections.per.ip", "max.connections.per.ip.overrides",
+		"max.connection.creation.rate"}, Apply: func(_, new *config.Config) {
+		b.server.SetLimits(b.limits(new))
+		b.rates.SetLimits(connectionRates(new))
+	}})
+}
+
+// connectionRates are the limits on how fast connections may come.
+func connectionRates(cfg *config.Config) quota.ConnectionLimits {
+	l := quota.ConnectionLimits{Broker: rate(cfg.Socket.MaxConnectionCreationRate), PerListener: make(map[string]float64)}
+	for _, listener := range cfg.Listeners {
+		l.PerListener[listener.Name] = rate(cfg.Listener(listener.Name).MaxConnectionCreationRate)
+	}
+	if len(cfg.Listeners) > 1 {
+		l.Protected = cfg.InterBrokerListener
+	}
+	return l
+}
+
+// rate is a configured rate, 0 for none.
+func rate(configured int32) float64 {
+	if configured == math.MaxInt32 {
+		return 0
+	}
+	return float64(configured)
 }
 
 // limits are the caps on connections.
