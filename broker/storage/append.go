@@ -116,7 +116,9 @@ func (l *Log) appendAsFollower(buf []byte) (AppendInfo, error) {
 		return AppendInfo{}, err
 	}
 	last := int64(-1)
-	for b := range record.Batches(v.buf) {
+	for rest := v.buf; len(rest) > 0; {
+		var b record.Batch
+		b, rest, _ = record.Next(rest)
 		if err := b.CheckCRC(); err != nil {
 			return AppendInfo{}, fmt.Errorf("batch at %d: %w", b.BaseOffset(), err)
 		}
@@ -165,12 +167,12 @@ func (l *Log) appendLocked(v *surveyed, from origin, guard VerificationGuard) (A
 		info.LogAppendTime = v.lastBatch.MaxTimestamp()
 	}
 	if v.idempotent {
-		dup, err := l.checkProducersLocked(v, from, guard)
+		dup, again, err := l.checkProducersLocked(v, from, guard)
 		if err != nil {
 			l.mu.producers.reset()
 			return AppendInfo{}, err
 		}
-		if dup != nil {
+		if again {
 			l.mu.producers.reset()
 			info.FirstOffset, info.LastOffset, info.LogAppendTime = dup.firstOffset(), dup.lastOffset, dup.timestamp
 			info.Bytes, info.Batches, info.Records, info.Duplicate = 0, 0, 0, true
@@ -211,30 +213,32 @@ func (l *Log) appendLocked(v *surveyed, from origin, guard VerificationGuard) (A
 }
 
 // checkProducersLocked stages what the batches change for their producers. A batch sent again is returned. It needs mu.
-func (l *Log) checkProducersLocked(v *surveyed, from origin, guard VerificationGuard) (*producerBatch, error) {
+func (l *Log) checkProducersLocked(v *surveyed, from origin, guard VerificationGuard) (dup producerBatch, again bool, err error) {
 	ps := &l.mu.producers
-	for b := range record.Batches(v.buf) {
+	for rest := v.buf; len(rest) > 0; {
+		var b record.Batch
+		b, rest, _ = record.Next(rest)
 		if !b.HasProducerID() {
 			continue
 		}
 		id := b.ProducerID()
 		if from == fromClient {
 			if p := ps.byID[id]; p != nil {
-				if dup, ok := p.duplicateOf(b); ok {
-					return &dup, nil
+				if dup, again = p.duplicateOf(b); again {
+					return dup, true, nil
 				}
 			}
 		}
 		if from != fromLeader && b.IsTransactional() && !b.IsControl() && l.env.verifyTxns && ps.stage(id).txnStart < 0 {
 			if known := ps.verifying[id]; known == nil || guard.id == 0 || known.guard != guard {
-				return nil, fmt.Errorf("%w: transaction of producer %d was not verified", ErrInvalidTxnState, id)
+				return dup, false, fmt.Errorf("%w: transaction of producer %d was not verified", ErrInvalidTxnState, id)
 			}
 		}
 		if err := ps.check(b, from); err != nil {
-			return nil, err
+			return dup, false, err
 		}
 	}
-	return nil, nil
+	return dup, false, nil
 }
 
 // noteEpochsLocked enters the epochs of the batches in the history. It needs mu.
@@ -243,7 +247,9 @@ func (l *Log) noteEpochsLocked(v *surveyed) error {
 	if !v.legacy && meta.LeaderEpoch(v.lastBatch.PartitionLeaderEpoch()) == latest && v.batches == 1 {
 		return nil
 	}
-	for b := range record.Batches(v.buf) {
+	for rest := v.buf; len(rest) > 0; {
+		var b record.Batch
+		b, rest, _ = record.Next(rest)
 		if b.Magic() < record.Magic2 {
 			// Without epochs in the data the history would be wrong from here on: truncation goes back to the high
 			// watermark then.

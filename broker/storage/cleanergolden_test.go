@@ -3,8 +3,10 @@ package storage
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -68,9 +70,56 @@ func TestGoldenCompaction(t *testing.T) {
 	}
 }
 
+// TestGoldenCompactionOldFormats compacts logs of message formats 0 and 1.
+func TestGoldenCompactionOldFormats(t *testing.T) {
+	root := untar(t, "old-formats.tar.gz")
+	dir := filepath.Join(root, "before")
+	want := tree(t, filepath.Join(root, "after-compaction"))
+	mtimes, err := os.ReadFile(filepath.Join(root, "before.mtimes"))
+	check(t, err)
+	for line := range strings.Lines(string(mtimes)) {
+		ms, name, _ := strings.Cut(strings.TrimSpace(line), " ")
+		when, err := strconv.ParseInt(ms, 10, 64)
+		check(t, err)
+		check(t, os.Chtimes(filepath.Join(dir, name), time.Time{}, time.UnixMilli(when)))
+	}
+	m := openTestManager(t, goldenOptions(dir))
+	for l := range m.Logs() {
+		l.SetHighWatermark(l.LogEndOffset())
+		if l.Config().Compact {
+			cleanLog(t, m, l)
+		}
+	}
+	check(t, m.Close())
+	got := tree(t, dir)
+	logs := 0
+	for name, w := range want {
+		if !strings.HasSuffix(name, logSuffix) {
+			continue
+		}
+		logs++
+		g, ok := got[name]
+		if !ok {
+			t.Errorf("%s is missing", name)
+		}
+		if strings.Contains(name, "-none-") && g != w {
+			t.Errorf("%s differs", name)
+		}
+		compareLogs(t, name, g, w)
+	}
+	for name := range got {
+		if _, ok := want[name]; !ok && strings.Contains(name, "-compact-") && strings.HasSuffix(name, logSuffix) {
+			t.Errorf("%s is too much", name)
+		}
+	}
+	if logs < 10 {
+		t.Errorf("only %d segments compared", logs)
+	}
+}
+
 func compressedTopic(name string) bool {
-	for _, codec := range []string{"gzip", "snappy", "lz4", "zstd", "txn-0"} {
-		if strings.HasPrefix(name, "cp-"+codec) {
+	for _, codec := range []string{"-gzip", "-snappy", "-lz4", "-zstd", "-txn-0"} {
+		if strings.Contains(name, codec) {
 			return true
 		}
 	}
@@ -120,7 +169,7 @@ func cleanLog(t *testing.T, m *Manager, l *Log) {
 
 func compareLogs(t *testing.T, name, got, want string) {
 	t.Helper()
-	g, w := batchStrings(t, got, false), batchStrings(t, want, false)
+	g, w := batchStrings(t, got), batchStrings(t, want)
 	for i := range max(len(g), len(w)) {
 		switch {
 		case i >= len(g):
@@ -140,7 +189,7 @@ func compareLogs(t *testing.T, name, got, want string) {
 }
 
 // batchStrings describes batches by all that must be the same however they are compressed.
-func batchStrings(t testing.TB, content string, legacy bool) (list []string) {
+func batchStrings(t testing.TB, content string) (list []string) {
 	for b, err := range record.Batches([]byte(content)) {
 		check(t, err)
 		check(t, b.CheckCRC())

@@ -113,7 +113,7 @@ func sameSnapshot(t *testing.T, a, b string) bool {
 type consumed struct {
 	Offset      int64   `json:"offset"`
 	Timestamp   int64   `json:"timestamp"`
-	LeaderEpoch int32   `json:"leader_epoch"`
+	LeaderEpoch *int32  `json:"leader_epoch"`
 	Key, Value  *string // base64
 }
 
@@ -124,7 +124,11 @@ func (c consumed) String() string {
 		}
 		return *p
 	}
-	return fmt.Sprintf("%d at %d epoch %d: %s=%s", c.Offset, c.Timestamp, c.LeaderEpoch, s(c.Key), s(c.Value))
+	epoch := record.NoLeaderEpoch
+	if c.LeaderEpoch != nil {
+		epoch = *c.LeaderEpoch
+	}
+	return fmt.Sprintf("%d at %d epoch %d: %s=%s", c.Offset, c.Timestamp, epoch, s(c.Key), s(c.Value))
 }
 
 // TestGoldenReads reads every partition, whole and without aborted data, and asks for offsets by time.
@@ -143,23 +147,61 @@ func TestGoldenReads(t *testing.T) {
 				logs[l.tp.String()] = l
 			}
 		}
-		files, err := filepath.Glob(filepath.Join(answers, "*.read_*.jsonl.gz"))
-		check(t, err)
-		if len(files) < 10 {
-			t.Fatal("no golden answers")
-		}
-		for _, file := range files {
-			name, isolation, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".jsonl.gz"), ".")
-			var want []string
-			eachJSON(t, file, func(c consumed) { want = append(want, c.String()) })
-			for _, size := range []int{100, 1000, 1 << 20} {
-				got := readRecords(t, logs[name], size, isolation == "read_committed")
-				if !slices.Equal(got, want) {
-					t.Errorf("%s %s %s by %d: %d records, want %d", kind.dir, name, isolation, size, len(got), len(want))
-				}
+		checkReads(t, answers, logs)
+	}
+}
+
+// checkReads compares what logs hold with what Kafka's clients were given.
+func checkReads(t *testing.T, answers string, logs map[string]*Log) {
+	files, err := filepath.Glob(filepath.Join(answers, "*.read_*.jsonl.gz"))
+	check(t, err)
+	if len(files) < 10 {
+		t.Fatal("no golden answers")
+	}
+	for _, file := range files {
+		name, isolation, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".jsonl.gz"), ".")
+		var want []string
+		eachJSON(t, file, func(c consumed) { want = append(want, c.String()) })
+		for _, size := range []int{100, 1000, 1 << 20} {
+			got := readRecords(t, logs[name], size, isolation == "read_committed")
+			if !slices.Equal(got, want) {
+				t.Errorf("%s %s by %d: %d records, want %d", name, isolation, size, len(got), len(want))
 			}
 		}
-		checkListOffsets(t, filepath.Join(answers, "list-offsets.jsonl.gz"), logs)
+	}
+	checkListOffsets(t, filepath.Join(answers, "list-offsets.jsonl.gz"), logs)
+}
+
+// TestGoldenOldFormats opens logs of message formats 0 and 1, reads them, and makes all their indexes anew.
+func TestGoldenOldFormats(t *testing.T) {
+	root := untar(t, "old-formats.tar.gz")
+	dir := filepath.Join(root, "before")
+	before := tree(t, dir)
+	m, err := OpenManager(context.Background(), goldenOptions(dir))
+	check(t, err)
+	becomeLeader(t, m, before)
+	logs := map[string]*Log{}
+	for l := range m.Logs() {
+		logs[l.tp.String()] = l
+	}
+	checkReads(t, filepath.Join(root, "consumed"), logs)
+	check(t, m.Close())
+	compareTrees(t, before, tree(t, dir))
+
+	check(t, os.Remove(filepath.Join(dir, cleanShutdownFile)))
+	check(t, os.Remove(filepath.Join(dir, recoveryPointFile)))
+	m, err = OpenManager(context.Background(), goldenOptions(dir))
+	check(t, err)
+	becomeLeader(t, m, before)
+	check(t, m.Close())
+	after := tree(t, dir)
+	for name, want := range before {
+		switch _, suffix, _ := parseFileName(filepath.Base(name)); suffix {
+		case logSuffix, indexSuffix, timeIndexSuffix:
+			if after[name] != want && !strings.HasPrefix(name, "rf2-") { // that one was written by several processes
+				t.Errorf("%s differs after recovery: %d bytes, want %d", name, len(after[name]), len(want))
+			}
+		}
 	}
 }
 
@@ -237,7 +279,8 @@ func readRecords(t *testing.T, l *Log, maxBytes int, committed bool) (got []stri
 				if rec.Offset < next {
 					continue
 				}
-				got = append(got, consumed{rec.Offset, rec.Timestamp, b.PartitionLeaderEpoch(), encode(rec.Key), encode(rec.Value)}.String())
+				epoch := b.PartitionLeaderEpoch()
+				got = append(got, consumed{rec.Offset, rec.Timestamp, &epoch, encode(rec.Key), encode(rec.Value)}.String())
 			}
 		}
 		if at == next {
@@ -262,7 +305,7 @@ func checkListOffsets(t *testing.T, file string, logs map[string]*Log) {
 		check(t, json.Unmarshal(raw["partition"], &tp.Partition))
 		l := logs[tp.String()]
 		for key, value := range raw {
-			var want listed
+			want := listed{-1, -1, -1}
 			if bytes.HasPrefix(value, []byte("{")) {
 				check(t, json.Unmarshal(value, &want))
 			}

@@ -113,6 +113,7 @@ func goldenConfig(topic string) *LogConfig {
 		}
 	case strings.HasPrefix(topic, "v0-"), strings.HasPrefix(topic, "v1-"), topic == "mixed":
 		c.SegmentBytes, c.IndexIntervalBytes = 4096, 128
+		c.Compact = strings.Contains(topic, "compact")
 	}
 	return &c
 }

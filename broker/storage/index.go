@@ -329,8 +329,8 @@ func entryAt(block []byte, width, i int) []byte {
 	return block[i*width : (i+1)*width]
 }
 
-// lastLocked returns the newest entry, nil if there is none. It is valid until the next call that touches the index.
-func (s *segment) lastLocked(x *index, suffix string, buf []byte) ([]byte, error) {
+// lastLocked returns the newest entry, nil if there is none. It is valid until the next call.
+func (s *segment) lastLocked(x *index, suffix string) ([]byte, error) {
 	if err := s.knowLocked(x, suffix); err != nil {
 		return nil, err
 	}
@@ -343,7 +343,7 @@ func (s *segment) lastLocked(x *index, suffix string, buf []byte) ([]byte, error
 	if err := s.openIndexLocked(x, suffix); err != nil {
 		return nil, err
 	}
-	buf = buf[:x.width]
+	buf := s.scratch[:x.width]
 	if _, err := x.h.ReadAt(buf, int64(x.n-1)*int64(x.width)); err != nil && err != io.EOF {
 		return nil, ioError("read", suffix, err)
 	}

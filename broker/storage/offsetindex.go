@@ -31,8 +31,7 @@ func (s *segment) addOffsetLocked(offset, position int64) error {
 	if err := s.knowLocked(x, indexSuffix); err != nil {
 		return err
 	}
-	var buf [offsetEntryWidth]byte
-	last, err := s.lastLocked(x, indexSuffix, buf[:])
+	last, err := s.lastLocked(x, indexSuffix)
 	if err != nil {
 		return err
 	}

@@ -60,12 +60,14 @@ func (l *Log) beyondTime(ms int64) func(s, next *segment) (bool, error) {
 
 // deleteWhile deletes segments from the oldest on while the rule allows it and everything in them is committed.
 func (l *Log) deleteWhile(r retentionRule) (int, error) {
+	l.mu.Lock()
+	segs, leo, generation := *l.segments.Load(), l.leo.Load(), l.mu.generation
+	l.mu.Unlock()
 	if err := l.Err(); err != nil {
 		return 0, err
 	}
 	// Without the lock: the rule may read files.
-	segs := *l.segments.Load()
-	n, err := l.countDeletable(segs, r)
+	n, err := l.countDeletable(segs, leo, r)
 	if err != nil {
 		if again := (&retry{}); again.again(l, err) {
 			return 0, nil // truncated meanwhile; next time
@@ -81,8 +83,11 @@ func (l *Log) deleteWhile(r retentionRule) (int, error) {
 		return 0, err
 	}
 	now := *l.segments.Load()
-	if len(now) < n || !slices.Equal(now[:n], segs[:n]) || l.hw.Load() < endOf(now, n-1, l.leo.Load()) {
+	if l.mu.generation != generation || len(now) < n || !slices.Equal(now[:n], segs[:n]) || l.hw.Load() < endOf(now, n-1, l.leo.Load()) {
 		return 0, nil // changed meanwhile; next time
+	}
+	if n == len(segs) && l.leo.Load() != leo {
+		return 0, nil // the rule was asked about the active segment as it was before the last append
 	}
 	if n == len(now) {
 		// There is always an active segment.
@@ -94,8 +99,7 @@ func (l *Log) deleteWhile(r retentionRule) (int, error) {
 	return n, l.dropOldestLocked(now, n, r.name)
 }
 
-func (l *Log) countDeletable(segs []*segment, r retentionRule) (int, error) {
-	leo := l.leo.Load()
+func (l *Log) countDeletable(segs []*segment, leo int64, r retentionRule) (int, error) {
 	for i, s := range segs {
 		var next *segment
 		if i+1 < len(segs) {

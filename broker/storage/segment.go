@@ -37,6 +37,7 @@ type segment struct {
 	offsets index
 	times   index
 	txns    txnIndex
+	scratch [timeEntryWidth]byte // for reading an index entry
 
 	max        timed // largest timestamp so far, and the last offset of its batch
 	maxKnown   bool

@@ -28,8 +28,7 @@ func (s *segment) decodeTime(entry []byte) timed {
 
 // lastTimeLocked returns the last entry, {-1, base} if there is none.
 func (s *segment) lastTimeLocked() (timed, error) {
-	var buf [timeEntryWidth]byte
-	last, err := s.lastLocked(&s.times, timeIndexSuffix, buf[:])
+	last, err := s.lastLocked(&s.times, timeIndexSuffix)
 	if err != nil || last == nil {
 		return timed{-1, s.base}, err
 	}
