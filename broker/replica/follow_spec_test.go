@@ -352,19 +352,29 @@ func TestAFollowersHighWatermarkMayGoDown(t *testing.T) {
 	})
 }
 
+// fetcherInHand makes a fetcher that does only what the test calls, in place of the one that copies a partition.
+func (f *fleet) fetcherInHand(id meta.BrokerID, tp meta.TopicPartition) (*fetcher, *fetchState) {
+	p := f.part(id, tp)
+	p.mu.Lock()
+	s := newFetchState(p, p.mu.log, p.mu.leader, p.mu.leaderEpoch, p.mu.topicID, f.cfg.Protocol)
+	p.mu.fetch = s
+	p.mu.Unlock()
+	s.stage = fetching
+	fetcher := newFetcher(f.nodes[id].m, fetcherKey{s.source, 0}, nil)
+	fetcher.states[tp] = s
+	fetcher.resume(s)
+	fetcher.session.next(&FetchQuery{}, func(s *fetchState) FetchPartition { return s.wish(&f.cfg) })
+	return fetcher, s
+}
+
 // The high watermark in a diverging answer is of another log and must not be believed.
 func TestADivergingAnswerMovesNoWatermark(t *testing.T) {
 	inFleet(t, 2, testConfig(), func(t *testing.T, f *fleet) {
 		tp := f.create("orders", 1, 2)
 		check(t, f.commit(tp, 4))
 		synctest.Wait()
-		p := f.part(2, tp)
-		s := p.mu.fetch
 		hw := f.log(2, tp).HighWatermark()
-		fetcher := newFetcher(f.nodes[2].m, fetcherKey{1, 0}, nil)
-		fetcher.states[tp] = s
-		fetcher.session.add(s)
-		fetcher.session.next(&FetchQuery{}, func(s *fetchState) FetchPartition { return s.wish(&f.cfg) })
+		fetcher, _ := f.fetcherInHand(2, tp)
 		fetcher.take(&ReplyPartition{Topic: "orders", HighWatermark: 3, LogStartOffset: 2, Diverging: &Divergence{Epoch: 0, EndOffset: 2}})
 		if log := f.log(2, tp); log.LogEndOffset() != 2 || log.HighWatermark() != min(hw, 2) || log.LogStartOffset() != 0 {
 			t.Errorf("after a diverging answer: %s", f.state(2, tp))
@@ -598,12 +608,7 @@ func TestDamagedRecordsAreFetchedAgain(t *testing.T) {
 	inFleet(t, 2, testConfig(), func(t *testing.T, f *fleet) {
 		tp := f.create("orders", 1, 2)
 		synctest.Wait()
-		m := f.nodes[2].m
-		s := f.part(2, tp).mu.fetch
-		fetcher := newFetcher(m, fetcherKey{1, 0}, nil)
-		fetcher.states[tp] = s
-		fetcher.session.add(s)
-		fetcher.session.next(&FetchQuery{}, func(s *fetchState) FetchPartition { return s.wish(&f.cfg) })
+		fetcher, s := f.fetcherInHand(2, tp)
 		records := testBatch(3, "x")
 		records[len(records)-1] ^= 1
 		fetcher.take(&ReplyPartition{Topic: "orders", HighWatermark: 9, Records: records})
