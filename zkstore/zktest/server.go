@@ -275,7 +275,29 @@ func (s *Server) kill() {
 }
 
 // Pause stops the process where it is: connections stay open and nobody answers.
-func (s *Server) Pause() { s.t.Helper(); s.signal(syscall.SIGSTOP); s.paused = true }
+func (s *Server) Pause() {
+	s.t.Helper()
+	s.signal(syscall.SIGSTOP)
+	s.paused = true
+	// The signal is under way when kill returns: on a busy machine a thread may still answer.
+	for deadline := time.Now().Add(patience); !stopped(s.cmd.Process.Pid); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatal("ZooKeeper does not stop")
+		}
+	}
+}
+
+// stopped reports whether every thread of a process stands still, as far as the system tells.
+func stopped(pid int) bool {
+	stats, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, name := range stats {
+		b, err := os.ReadFile(name)
+		if _, state, ok := bytes.Cut(b, []byte(") ")); err == nil && ok && !bytes.HasPrefix(state, []byte("T")) {
+			return false
+		}
+	}
+	return true
+}
 
 // Resume lets a paused server go on.
 func (s *Server) Resume() { s.t.Helper(); s.signal(syscall.SIGCONT); s.paused = false }
