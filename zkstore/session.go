@@ -121,6 +121,7 @@ func (s *Session) addAuth(ctx context.Context, a Auth) (err error) {
 			return err
 		}
 	}
+	s.o.Metrics.event(eventAuthFailed)
 	return ErrAuthFailed
 }
 
@@ -176,7 +177,10 @@ func (s *Session) end(why error) {
 	id := s.mu.id
 	close(s.done)
 	s.mu.Unlock()
-	if why == ErrExpired {
+	switch why {
+	case ErrAuthFailed:
+		s.o.Metrics.event(eventAuthFailed)
+	case ErrExpired:
 		s.o.Metrics.event(eventExpired)
 		s.log.Warn("ZooKeeper session expired", zap.String("session", fmt.Sprintf("%#x", id)))
 	}

@@ -216,6 +216,7 @@ func (w *wireConn) greet() error {
 				}
 				return err
 			}
+			w.s.o.Metrics.event(eventSASLAuthenticated)
 		}
 		w.s.established(id, timeout)
 	}
