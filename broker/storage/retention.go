@@ -60,12 +60,12 @@ func (l *Log) beyondTime(ms int64) func(s, next *segment) (bool, error) {
 
 // deleteWhile deletes segments from the oldest on while the rule allows it and everything in them is committed.
 func (l *Log) deleteWhile(r retentionRule) (int, error) {
-	l.mu.Lock()
-	segs, leo, generation := *l.segments.Load(), l.leo.Load(), l.mu.generation
-	l.mu.Unlock()
 	if err := l.Err(); err != nil {
 		return 0, err
 	}
+	l.mu.Lock()
+	segs, leo, generation := *l.segments.Load(), l.leo.Load(), l.mu.generation
+	l.mu.Unlock()
 	// Without the lock: the rule may read files.
 	n, err := l.countDeletable(segs, leo, r)
 	if err != nil {
