@@ -344,7 +344,7 @@ func (b *Broker) build(ctx context.Context) error {
 		BrokerID: b.id, ClusterID: b.clusterID, Config: b.dynamic, Replicas: b.hosts, LogDirs: b.logs, Metadata: b.meta,
 		Sessions:   fetchsession.NewCache(fetchsession.Options{Slots: int(cfg.Fetch.SessionCacheSlots), Metrics: b.o.Metrics}),
 		Znodes:     func() api.Znodes { return b.life.store() },
-		Controller: b.ctl, Topics: topicLearner{b.topics, b}, IDs: b.link, Loggers: b.o.Logging, Logger: b.o.Logging.Logger("api"), Metrics: b.o.Metrics,
+		Controller: b.ctl, Topics: topicLearner{b.topics, b}, IDs: b.link, FeatureEpoch: b.life.features.known.Load, Loggers: b.o.Logging, Logger: b.o.Logging.Logger("api"), Metrics: b.o.Metrics,
 	})
 	b.rates = quota.NewConnections(int(cfg.Quota.Client.Num), cfg.Quota.Client.Size, connectionRates(cfg))
 	b.server = transport.New(b.transportOptions(cfg, control, handler))

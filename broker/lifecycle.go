@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,7 @@ type lifecycle struct {
 
 	current  atomic.Pointer[attached]
 	stopping atomic.Bool
+	features *featureEpoch
 	configs  *zkstore.Follower // keeps its place in the queue of changes over sessions
 }
 
@@ -37,6 +39,7 @@ type attached struct {
 
 func newLifecycle(b *Broker) *lifecycle {
 	l := &lifecycle{b: b, log: b.o.Logging.Logger("zookeeper"), metrics: zkstore.NewMetrics(b.o.Metrics)}
+	l.features = newFeatureEpoch(l.log)
 	l.configs = zkstore.FollowConfigs(b.configChanged)
 	return l
 }
@@ -261,7 +264,7 @@ func registrationVersion(v config.Version) int {
 func (l *lifecycle) Run(ctx context.Context) error {
 	for {
 		a := l.current.Load()
-		err := l.configs.Run(ctx, a.store)
+		err := l.follow(ctx, a.store)
 		if ctx.Err() != nil || l.stopping.Load() {
 			return nil
 		}
@@ -282,6 +285,19 @@ func (l *lifecycle) Run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// follow acts on what is announced in one session, and returns when that cannot go on.
+func (l *lifecycle) follow(ctx context.Context, z *zkstore.Store) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	if l.b.dynamic.Current().Broker.InterBrokerProtocol >= config.V2_7_IV0 {
+		running.Go(func() { l.features.run(ctx, z) })
+	}
+	err := l.configs.Run(ctx, z)
+	cancel()
+	running.Wait()
+	return err
 }
 
 // renew opens a new session, registers in it and catches up with what was changed meanwhile.

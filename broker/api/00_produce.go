@@ -48,6 +48,10 @@ func produce(h *Handler, ctx context.Context, r *transport.Request) transport.Re
 		return transport.Reply{Close: true}
 	}
 	p := production{h: h, r: r, req: req, resp: req.ResponseKind().(*kmsg.ProduceResponse)}
+	if message := unparsable(req); message != "" {
+		p.failAll(wire.ErrCorruptMessage, &message)
+		return p.reply()
+	}
 	refused := p.refusal()
 	p.resp.Topics = make([]kmsg.ProduceResponseTopic, len(req.Topics))
 	for i := range req.Topics {
@@ -63,14 +67,22 @@ func produce(h *Handler, ctx context.Context, r *transport.Request) transport.Re
 			rt.Partitions[j] = kmsg.NewProduceResponseTopicPartition()
 			rp := &rt.Partitions[j]
 			rp.Partition, rp.BaseOffset = t.Partitions[j].Partition, -1
-			if topicRefused != wire.None {
-				p.fail(rp, metrics, topicRefused)
+			code := topicRefused
+			if code == wire.None {
+				code = p.partitionRefusal(t.Partitions[j].Records)
+			}
+			if code != wire.None {
+				p.fail(rp, metrics, code)
 				continue
 			}
 			p.append(t.Topic, &t.Partitions[j], rp, metrics)
 		}
 	}
-	if req.Acks == 0 {
+	return p.reply()
+}
+
+func (p *production) reply() transport.Reply {
+	if p.req.Acks == 0 {
 		// There is no answer to carry an error, so the connection's end has to.
 		return transport.Reply{None: true, Close: p.failed}
 	}
@@ -80,11 +92,36 @@ func produce(h *Handler, ctx context.Context, r *transport.Request) transport.Re
 	return transport.Reply{Wait: p.wait}
 }
 
+// unparsable finds records that no client can have meant, for which a request fails as a whole: Kafka stumbles over them before it
+// looks at anything else.
+func unparsable(req *kmsg.ProduceRequest) string {
+	for i := range req.Topics {
+		for j := range req.Topics[i].Partitions {
+			if _, _, err := record.Next(req.Topics[i].Partitions[j].Records); errors.Is(err, record.ErrCorrupt) {
+				return err.Error()
+			}
+		}
+	}
+	return ""
+}
+
+// failAll answers every partition with the same error.
+func (p *production) failAll(code wire.Code, message *string) {
+	for i := range p.req.Topics {
+		rt := kmsg.NewProduceResponseTopic()
+		rt.Topic = p.req.Topics[i].Topic
+		for _, part := range p.req.Topics[i].Partitions {
+			rp := kmsg.NewProduceResponseTopicPartition()
+			rp.Partition, rp.BaseOffset, rp.ErrorMessage = part.Partition, -1, message
+			p.fail(&rp, p.h.metrics.topic(rt.Topic), code)
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		p.resp.Topics = append(p.resp.Topics, rt)
+	}
+}
+
 // refusal checks what concerns the request as a whole.
 func (p *production) refusal() wire.Code {
-	if a := p.req.Acks; a != replica.AcksAll && a != 0 && a != 1 {
-		return wire.ErrInvalidRequiredAcks
-	}
 	if p.h.Authorizer == nil || !p.isTransactional() {
 		return wire.None
 	}
@@ -113,6 +150,26 @@ func (p *production) topicRefusal(topic string) wire.Code {
 		return wire.ErrUnknownTopicOrPartition
 	case isInternal(topic) && p.r.Header.ClientID != adminClient:
 		return wire.ErrInvalidTopic
+	}
+	return wire.None
+}
+
+// partitionRefusal checks the form of records, as ProduceRequest.validateRecords does, and only then the acks asked for.
+func (p *production) partitionRefusal(records []byte) wire.Code {
+	if p.req.Version >= 3 {
+		b, rest, err := record.Next(records)
+		switch {
+		case err != nil, b.Magic() < record.Magic2:
+			return wire.ErrInvalidRecord
+		case b.Codec() == record.Zstd && p.req.Version < 7:
+			return wire.ErrUnsupportedCompressionType
+		}
+		if _, _, err := record.Next(rest); err == nil {
+			return wire.ErrInvalidRecord // more than one batch
+		}
+	}
+	if a := p.req.Acks; a != replica.AcksAll && a != 0 && a != 1 {
+		return wire.ErrInvalidRequiredAcks
 	}
 	return wire.None
 }
@@ -164,9 +221,6 @@ func (p *production) appendFailed(rp *kmsg.ProduceResponseTopicPartition, m *top
 			rp.ErrorRecords = append(rp.ErrorRecords, re)
 		}
 		text := "One or more records have been rejected due to " + itoa(invalid.Count) + " record errors in total."
-		rp.ErrorMessage = &text
-	} else if code == wire.ErrInvalidRecord || code == wire.ErrInvalidTimestamp {
-		text := a.Err.Error()
 		rp.ErrorMessage = &text
 	}
 	p.nameLeader(rp, a.Err)

@@ -142,6 +142,7 @@ func (f *fetching) respond(fetched []replica.Fetched) *wire.FetchResponse {
 	for i := range f.parts {
 		if f.refused[i] != wire.None {
 			answers[i] = wire.NewFetchPartition(f.parts[i].Partition, f.refused[i])
+			answers[i].AbortedTransactions = noneAborted
 			results[i] = result(&answers[i])
 		}
 	}
@@ -217,11 +218,22 @@ func (f *fetching) answer(p *fetchsession.Partition, r *replica.Fetched) wire.Fe
 		if !fromReplica {
 			m.fetchesFailed.Inc()
 		}
-		return wire.NewFetchPartition(p.Partition, code)
+		return unreadable(p.Partition, code)
 	}
 	if !fromReplica {
 		m.bytesOut.Add(float64(a.Records.Len()))
 	}
+	return a
+}
+
+// noneAborted goes with the errors that are found before the log is looked at, or after: an empty list where errors of the log have
+// null, as Kafka has it.
+var noneAborted = []wire.AbortedTransaction{}
+
+// unreadable is the answer for records that the client's version cannot be given.
+func unreadable(partition int32, code wire.Code) wire.FetchPartition {
+	a := wire.NewFetchPartition(partition, code)
+	a.AbortedTransactions, a.NullRecords = noneAborted, true
 	return a
 }
 
@@ -255,11 +267,14 @@ func (f *fetching) nameLeader(resp *wire.FetchResponse, a *wire.FetchPartition) 
 
 // setRecords gives an answer its records: the file's own bytes, unless the client is too old for them.
 func (f *fetching) setRecords(p *fetchsession.Partition, r *replica.Fetched, a *wire.FetchPartition) wire.Code {
-	if f.req.Version < 10 && f.h.storesZstd(p.Topic) {
+	switch {
+	case f.req.Version < 10 && f.h.storesZstd(p.Topic):
 		r.Release()
 		return wire.ErrUnsupportedCompressionType
-	}
-	if f.req.Version < 4 && r.Bytes() > 0 {
+	case f.req.Version < 4 && !r.DownConversion:
+		r.Release()
+		return wire.ErrUnsupportedVersion
+	case f.req.Version < 4 && r.Bytes() > 0:
 		records, code := f.downConvert(p, r)
 		r.Release()
 		a.Records = wire.Bytes(records)

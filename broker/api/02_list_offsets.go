@@ -65,13 +65,13 @@ func (h *Handler) listOffset(req *kmsg.ListOffsetsRequest, topic string, p *kmsg
 	if req.Version >= 4 {
 		q.CurrentLeaderEpoch = meta.LeaderEpoch(p.CurrentLeaderEpoch)
 	}
+	if q.Timestamp < 0 && !knowsTimestamp(req.Version, q.Timestamp) {
+		rp.ErrorCode = int16(wire.ErrUnsupportedVersion)
+		return
+	}
 	if req.Version == 0 {
 		offsets, err := h.Replicas.LegacyOffsets(q, int(max(0, p.MaxNumOffsets)))
 		rp.OldStyleOffsets, rp.ErrorCode = offsets, int16(h.code(err))
-		return
-	}
-	if q.Timestamp < 0 && !knowsTimestamp(req.Version, q.Timestamp) {
-		rp.ErrorCode = int16(wire.ErrUnsupportedVersion)
 		return
 	}
 	found, err := h.Replicas.LookupOffset(q)

@@ -35,6 +35,11 @@ func metadataRequest(h *Handler, c *call, req *kmsg.MetadataRequest, resp *kmsg.
 	snapshot := h.informed(c.ctx)
 	informed := len(snapshot.Brokers()) > 0
 	m := metadataAnswer{h: h, c: c, req: req, resp: resp, snapshot: snapshot, informed: informed}
+	resp.ControllerID, resp.AuthorizedOperations = int32(meta.NoBroker), operationsNotAsked
+	if code := malformed(req); code != wire.None {
+		m.failAll(code)
+		return nil
+	}
 	listener := c.Conn.Listener()
 	for _, b := range snapshot.Brokers() {
 		if e, ok := b.Endpoint(listener); ok {
@@ -44,7 +49,6 @@ func metadataRequest(h *Handler, c *call, req *kmsg.MetadataRequest, resp *kmsg.
 		}
 	}
 	resp.ClusterID, resp.ControllerID = &h.ClusterID, int32(snapshot.ControllerID())
-	resp.AuthorizedOperations = operationsNotAsked
 	if req.Version >= 8 && req.Version <= 10 && req.IncludeClusterAuthorizedOperations {
 		resp.AuthorizedOperations = 0
 		if h.clusterAllowed(c.Conn, acl.Describe) {
@@ -52,6 +56,7 @@ func metadataRequest(h *Handler, c *call, req *kmsg.MetadataRequest, resp *kmsg.
 		}
 	}
 	m.topics()
+	resp.Topics = append(resp.Topics, m.denied...)
 	return nil
 }
 
@@ -81,7 +86,8 @@ type metadataAnswer struct {
 	req      *kmsg.MetadataRequest
 	resp     *kmsg.MetadataResponse
 	snapshot *metadata.Snapshot
-	informed bool // false: no controller has spoken yet, so nothing may be called unknown
+	informed bool                         // false: no controller has spoken yet, so nothing may be called unknown
+	denied   []kmsg.MetadataResponseTopic // come last
 }
 
 func (m *metadataAnswer) topics() {
@@ -90,28 +96,8 @@ func (m *metadataAnswer) topics() {
 		m.allTopics()
 		return
 	}
-	byID := false
-	for _, t := range asked {
-		switch {
-		case t.TopicID != [16]byte{} && m.req.Version >= 12:
-			byID = true
-		case m.req.Version >= 10 && m.req.Version <= 11 && (t.TopicID != [16]byte{} || t.Topic == nil):
-			m.failAll(wire.ErrInvalidRequest)
-			return
-		}
-	}
-	for _, t := range asked {
-		if !byID && t.Topic == nil {
-			m.failAll(wire.ErrUnknownServer)
-			return
-		}
-	}
-	if byID {
-		for _, t := range asked {
-			if t.TopicID != [16]byte{} {
-				m.byID(t.TopicID)
-			}
-		}
+	if namesIDs(m.req) {
+		m.byIDs()
 		return
 	}
 	seen := make(map[string]struct{}, len(asked))
@@ -121,6 +107,25 @@ func (m *metadataAnswer) topics() {
 			m.byName(*t.Topic)
 		}
 	}
+}
+
+// malformed finds requests that fail as a whole, every topic alike.
+func malformed(req *kmsg.MetadataRequest) wire.Code {
+	byID := namesIDs(req)
+	for _, t := range req.Topics {
+		switch {
+		case req.Version >= 10 && req.Version < 12 && (t.TopicID != [16]byte{} || t.Topic == nil):
+			return wire.ErrInvalidRequest // the field was there too early, and nobody read it
+		case !byID && t.Topic == nil:
+			return wire.ErrUnknownServer
+		}
+	}
+	return wire.None
+}
+
+// namesIDs reports whether topics are asked for by id; then names count for nothing.
+func namesIDs(req *kmsg.MetadataRequest) bool {
+	return req.Version >= 12 && slices.ContainsFunc(req.Topics, func(t kmsg.MetadataRequestTopic) bool { return t.TopicID != [16]byte{} })
 }
 
 func (m *metadataAnswer) allTopics() {
@@ -146,11 +151,13 @@ func compareNames(a, b *string) int {
 
 func (m *metadataAnswer) failAll(code wire.Code) {
 	for _, t := range m.req.Topics {
-		m.fail(t.Topic, t.TopicID, code)
+		m.put(m.failure(t.Topic, t.TopicID, code))
 	}
 }
 
-func (m *metadataAnswer) fail(name *string, id meta.TopicID, code wire.Code) {
+func (m *metadataAnswer) put(t kmsg.MetadataResponseTopic) { m.resp.Topics = append(m.resp.Topics, t) }
+
+func (m *metadataAnswer) failure(name *string, id meta.TopicID, code wire.Code) kmsg.MetadataResponseTopic {
 	t := kmsg.NewMetadataResponseTopic()
 	t.ErrorCode, t.Topic, t.TopicID = int16(code), name, id
 	if name == nil && m.req.Version < 12 {
@@ -158,61 +165,87 @@ func (m *metadataAnswer) fail(name *string, id meta.TopicID, code wire.Code) {
 	}
 	t.IsInternal = name != nil && isInternal(*name)
 	t.AuthorizedOperations = operationsNotAsked
-	m.resp.Topics = append(m.resp.Topics, t)
+	return t
 }
 
-func (m *metadataAnswer) byID(id meta.TopicID) {
-	t := m.snapshot.TopicByID(id)
-	switch {
-	case t == nil && !m.informed:
-		m.fail(nil, id, wire.ErrLeaderNotAvailable)
-	case t == nil:
-		m.fail(nil, id, wire.ErrUnknownTopicID)
-	case !m.h.topicAllowed(m.c.Conn, acl.Describe, t.Name):
-		m.fail(nil, id, wire.ErrTopicAuthorizationFailed)
-	default:
-		m.add(t)
+// byIDs tells of the ids nobody knows first, as Kafka does.
+func (m *metadataAnswer) byIDs() {
+	unknown := wire.ErrUnknownTopicID
+	if !m.informed {
+		unknown = wire.ErrLeaderNotAvailable
+	}
+	known := make([]*metadata.Topic, 0, len(m.req.Topics))
+	for _, asked := range m.req.Topics {
+		if asked.TopicID == [16]byte{} {
+			continue
+		}
+		if t := m.snapshot.TopicByID(asked.TopicID); t != nil {
+			known = append(known, t)
+		} else {
+			m.put(m.failure(nil, asked.TopicID, unknown))
+		}
+	}
+	for _, t := range known {
+		if m.h.topicAllowed(m.c.Conn, acl.Describe, t.Name) {
+			m.add(t)
+		} else {
+			m.denied = append(m.denied, m.failure(nil, t.ID, wire.ErrTopicAuthorizationFailed))
+		}
 	}
 }
 
 func (m *metadataAnswer) byName(name string) {
-	if !m.h.topicAllowed(m.c.Conn, acl.Describe, name) {
-		m.fail(&name, meta.TopicID{}, wire.ErrTopicAuthorizationFailed)
+	code := wire.ErrTopicAuthorizationFailed
+	if m.h.topicAllowed(m.c.Conn, acl.Describe, name) {
+		if t := m.snapshot.Topic(name); t != nil {
+			m.add(t)
+			return
+		}
+		code = m.absent(name)
+	}
+	t := m.failure(&name, meta.TopicID{}, code)
+	if code == wire.ErrTopicAuthorizationFailed {
+		m.denied = append(m.denied, t)
 		return
 	}
-	if t := m.snapshot.Topic(name); t != nil {
-		m.add(t)
-		return
-	}
-	cfg := m.h.Config.Current()
-	mayCreate := cfg.Topics.AutoCreateEnable && (m.req.Version < 4 || m.req.AllowAutoTopicCreation)
+	t.AuthorizedOperations = m.operations(name)
+	m.put(t)
+}
+
+// absent says why a topic cannot be told of, after it was made if that is allowed.
+func (m *metadataAnswer) absent(name string) wire.Code {
+	mayCreate := m.h.Config.Current().Topics.AutoCreateEnable && (m.req.Version < 4 || m.req.AllowAutoTopicCreation)
 	switch {
 	case !m.informed:
-		m.fail(&name, meta.TopicID{}, wire.ErrLeaderNotAvailable)
+		return wire.ErrLeaderNotAvailable
 	case !mayCreate && invalidTopicName(name) != "":
-		m.fail(&name, meta.TopicID{}, wire.ErrInvalidTopic)
+		return wire.ErrInvalidTopic
 	case !mayCreate:
-		m.fail(&name, meta.TopicID{}, wire.ErrUnknownTopicOrPartition)
+		return wire.ErrUnknownTopicOrPartition
 	case !m.h.clusterAllowed(m.c.Conn, acl.Create) && !m.h.topicAllowed(m.c.Conn, acl.Create, name):
-		m.fail(&name, meta.TopicID{}, wire.ErrTopicAuthorizationFailed)
-	default:
-		m.fail(&name, meta.TopicID{}, m.h.autoCreate(m.c.ctx, name))
+		return wire.ErrTopicAuthorizationFailed
 	}
+	return m.h.autoCreate(m.c.ctx, name)
+}
+
+// operations are what the client may do with a topic, if it asked.
+func (m *metadataAnswer) operations(topic string) int32 {
+	if m.req.Version < 8 || !m.req.IncludeTopicAuthorizedOperations {
+		return operationsNotAsked
+	}
+	return m.h.operations(m.c.Conn, acl.Topic, topic)
 }
 
 // add tells of a topic that exists.
 func (m *metadataAnswer) add(t *metadata.Topic) {
 	rt := kmsg.NewMetadataResponseTopic()
 	rt.Topic, rt.TopicID, rt.IsInternal = &t.Name, t.ID, isInternal(t.Name)
-	rt.AuthorizedOperations = operationsNotAsked
-	if m.req.Version >= 8 && m.req.IncludeTopicAuthorizedOperations {
-		rt.AuthorizedOperations = m.h.operations(m.c.Conn, acl.Topic, t.Name)
-	}
+	rt.AuthorizedOperations = m.operations(t.Name)
 	rt.Partitions = make([]kmsg.MetadataResponseTopicPartition, len(t.Partitions))
 	for i, p := range t.Partitions {
 		rt.Partitions[i] = m.partition(p)
 	}
-	m.resp.Topics = append(m.resp.Topics, rt)
+	m.put(rt)
 }
 
 func (m *metadataAnswer) partition(p *metadata.Partition) kmsg.MetadataResponseTopicPartition {

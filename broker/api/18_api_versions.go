@@ -16,6 +16,8 @@ import (
 //	3 flexible; the client's software name and version (KIP-511)
 //	4 entries whose lowest version is 0 for features (none here)
 //
+// There are no features in ZooKeeper mode, only the epoch of their absence.
+//
 // A version we do not serve is answered in version 0 with the range we do, so that the client can ask again.
 
 // software is what a client's name and version must look like (ApiVersionsRequest.java).
@@ -41,6 +43,7 @@ func apiVersions(h *Handler, _ context.Context, r *transport.Request) transport.
 		}
 		r.Conn.SetClientSoftware(req.ClientSoftwareName, req.ClientSoftwareVersion)
 	}
+	resp.FinalizedFeaturesEpoch = h.FeatureEpoch()
 	resp.ApiKeys = make([]kmsg.ApiVersionsResponseApiKey, len(h.served))
 	for i, e := range h.served {
 		resp.ApiKeys[i] = kmsg.ApiVersionsResponseApiKey{ApiKey: e.key, MinVersion: e.lowest, MaxVersion: e.highest}

@@ -28,15 +28,10 @@ func createTopics(h *Handler, c *call, req *kmsg.CreateTopicsRequest, resp *kmsg
 	}
 	mayCreateAny := h.clusterAllowed(c.Conn, acl.Create)
 	var waiting []int
-	answered := make(map[string]bool)
 	for i := range req.Topics {
 		t := &req.Topics[i]
-		if answered[t.Topic] {
-			continue
-		}
-		answered[t.Topic] = true
 		rt := kmsg.NewCreateTopicsResponseTopic()
-		rt.Topic, rt.NumPartitions, rt.ReplicationFactor = t.Topic, -1, -1
+		rt.Topic, rt.NumPartitions, rt.ReplicationFactor, rt.Configs = t.Topic, -1, -1, noConfigs
 		var err error
 		switch {
 		case !h.Controller.IsActive():
@@ -54,13 +49,16 @@ func createTopics(h *Handler, c *call, req *kmsg.CreateTopicsRequest, resp *kmsg
 			}
 		}
 		if err != nil {
-			rt.ErrorCode, rt.ErrorMessage = h.codeAndMessage(err)
+			rt.ErrorCode, rt.ErrorMessage = h.codeAndReason(err)
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}
 	h.awaitCreated(c, req, resp, waiting)
 	return nil
 }
+
+// noConfigs goes with errors; null is for who may not see configurations.
+var noConfigs = []kmsg.CreateTopicsResponseTopicConfig{}
 
 func (h *Handler) createOne(c *call, req *kmsg.CreateTopicsRequest, t *kmsg.CreateTopicsRequestTopic, rt *kmsg.CreateTopicsResponseTopic) error {
 	n := newTopic{name: t.Topic, partitions: t.NumPartitions, factor: t.ReplicationFactor, dryRun: req.ValidateOnly, config: make(map[string]string)}
@@ -85,11 +83,10 @@ func (h *Handler) createOne(c *call, req *kmsg.CreateTopicsRequest, t *kmsg.Crea
 	}
 	rt.TopicID = made.id
 	if !h.topicAllowed(c.Conn, acl.DescribeConfigs, t.Topic) {
-		rt.ConfigErrorCode = int16(wire.ErrTopicAuthorizationFailed)
+		rt.ConfigErrorCode, rt.Configs = int16(wire.ErrTopicAuthorizationFailed), nil
 		return nil
 	}
 	rt.NumPartitions, rt.ReplicationFactor = made.partitions, made.factor
-	rt.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
 	for _, e := range h.Config.DescribeTopic(n.config, nil) {
 		rc := kmsg.NewCreateTopicsResponseTopicConfig()
 		rc.Name, rc.Value, rc.ReadOnly, rc.Source, rc.IsSensitive = e.Name, e.Value, e.ReadOnly, int8(e.Source), e.Sensitive
@@ -127,8 +124,8 @@ func (h *Handler) awaitCreated(c *call, req *kmsg.CreateTopicsRequest, resp *kms
 	for _, i := range waiting {
 		if timeout <= 0 || late(s, i) {
 			rt := &resp.Topics[i]
-			rt.ErrorCode, rt.ErrorMessage = h.codeAndMessage(wire.ErrRequestTimedOut)
-			rt.NumPartitions, rt.ReplicationFactor, rt.Configs = -1, -1, nil
+			rt.ErrorCode = int16(wire.ErrRequestTimedOut)
+			rt.NumPartitions, rt.ReplicationFactor, rt.Configs = -1, -1, noConfigs
 		}
 	}
 }

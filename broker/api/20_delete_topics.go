@@ -50,7 +50,7 @@ func deleteTopics(h *Handler, c *call, req *kmsg.DeleteTopicsRequest, resp *kmsg
 			err = h.deleteTopic(c, &t, &rt)
 		}
 		if err != nil {
-			rt.ErrorCode, rt.ErrorMessage = h.codeAndMessage(err)
+			rt.ErrorCode = int16(h.code(err)) // Kafka sends no messages here
 		} else {
 			waiting = append(waiting, len(resp.Topics))
 		}
@@ -80,11 +80,9 @@ func (h *Handler) deleteTopic(c *call, t *kmsg.DeleteTopicsRequestTopic, rt *kms
 	if !h.topicAllowed(c.Conn, acl.Delete, name) {
 		return wire.ErrTopicAuthorizationFailed
 	}
-	known := snapshot.Topic(name)
-	if known == nil {
+	if snapshot.Topic(name) == nil {
 		return wire.ErrUnknownTopicOrPartition
 	}
-	rt.TopicID = known.ID
 	if err := h.Znodes().MarkTopicForDeletion(c.ctx, name); err != nil {
 		return err
 	}
@@ -110,7 +108,7 @@ func (h *Handler) awaitDeleted(c *call, req *kmsg.DeleteTopicsRequest, resp *kms
 	s := h.Metadata.Load()
 	for _, i := range waiting {
 		if timeout <= 0 || !gone(s, i) {
-			resp.Topics[i].ErrorCode, resp.Topics[i].ErrorMessage = h.codeAndMessage(wire.ErrRequestTimedOut)
+			resp.Topics[i].ErrorCode = int16(wire.ErrRequestTimedOut)
 			continue
 		}
 		h.awaitNameFree(c.ctx, *resp.Topics[i].Topic)

@@ -26,7 +26,7 @@ func describeConfigs(h *Handler, c *call, req *kmsg.DescribeConfigsRequest, resp
 		rr := kmsg.NewDescribeConfigsResponseResource()
 		rr.ResourceType, rr.ResourceName = r.ResourceType, r.ResourceName
 		entries, err := h.describe(c, r)
-		if err != nil {
+		if rr.ErrorMessage = new(string); err != nil { // success has an empty message
 			rr.ErrorCode, rr.ErrorMessage = h.codeAndMessage(err)
 		}
 		for _, e := range entries {
@@ -95,7 +95,7 @@ func topicEntity(topic string) meta.Entity { return meta.Entity{Type: meta.Topic
 func describedEntry(req *kmsg.DescribeConfigsRequest, e config.Entry) kmsg.DescribeConfigsResponseResourceConfig {
 	rc := kmsg.NewDescribeConfigsResponseResourceConfig()
 	rc.Name, rc.Value, rc.ReadOnly, rc.IsSensitive = e.Name, e.Value, e.ReadOnly, e.Sensitive
-	rc.Source, rc.IsDefault = source(e.Source), e.Source == config.SourceDefault
+	rc.Source = source(e.Source) // IsDefault of version 0 is never set: Kafka's broker does not either
 	if req.IncludeSynonyms {
 		for _, s := range e.Synonyms {
 			rs := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()

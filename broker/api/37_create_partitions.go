@@ -42,7 +42,7 @@ func createPartitions(h *Handler, c *call, req *kmsg.CreatePartitionsRequest, re
 		case times[t.Topic] > 1:
 			err = refuse(wire.ErrInvalidRequest, "Duplicate topic in request.")
 		case !h.topicAllowed(c.Conn, acl.Alter, t.Topic):
-			err = wire.ErrTopicAuthorizationFailed
+			err = refuse(wire.ErrTopicAuthorizationFailed, "The topic authorization is failed.")
 		case h.Controller.TopicDeleting(t.Topic):
 			err = refuse(wire.ErrInvalidTopic, "The topic is queued for deletion.")
 		default:
@@ -52,7 +52,7 @@ func createPartitions(h *Handler, c *call, req *kmsg.CreatePartitionsRequest, re
 			}
 		}
 		if err != nil {
-			rt.ErrorCode, rt.ErrorMessage = h.codeAndMessage(err)
+			rt.ErrorCode, rt.ErrorMessage = h.codeAndReason(err)
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}
@@ -150,7 +150,7 @@ func (h *Handler) awaitPartitions(c *call, req *kmsg.CreatePartitionsRequest, re
 	s := h.Metadata.Load()
 	for _, i := range waiting {
 		if timeout <= 0 || !ready(s, i) {
-			resp.Topics[i].ErrorCode, resp.Topics[i].ErrorMessage = h.codeAndMessage(wire.ErrRequestTimedOut)
+			resp.Topics[i].ErrorCode, resp.Topics[i].ErrorMessage = h.codeAndReason(wire.ErrRequestTimedOut)
 		}
 	}
 }

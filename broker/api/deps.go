@@ -32,8 +32,10 @@ type Deps struct {
 	Controller Controller
 	Topics     TopicConfigs
 	IDs        ProducerIDs
-	Loggers    Loggers
-	Authorizer Authorizer // nil: everything is allowed
+	// FeatureEpoch is the version of /feature, -1 if there is none.
+	FeatureEpoch func() int64
+	Loggers      Loggers
+	Authorizer   Authorizer // nil: everything is allowed
 
 	Logger  *zap.Logger
 	Metrics prometheus.Registerer

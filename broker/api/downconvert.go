@@ -24,9 +24,6 @@ func (f *fetching) downConvert(p *fetchsession.Partition, r *replica.Fetched) ([
 	if f.req.Version < 2 {
 		to = record.Magic0
 	}
-	if !r.DownConversion {
-		return nil, wire.ErrUnsupportedVersion
-	}
 	c, err := record.NewDownConversion(r.Data.Slice, int64(r.Data.Slice.Len), to, p.FetchOffset)
 	if err != nil {
 		return nil, f.h.code(err)

@@ -114,12 +114,24 @@ func (r *refusal) Error() string { return r.message }
 
 func refuse(code wire.Code, message string) error { return &refusal{code: code, message: message} }
 
+// codeAndReason is codeAndMessage for responses where Kafka sends a message only if there is more to say than the code does.
+func (h *Handler) codeAndReason(err error) (int16, *string) {
+	code, message := h.codeAndMessage(err)
+	if _, bare := err.(wire.Code); bare {
+		message = nil
+	}
+	return code, message
+}
+
 // codeAndMessage returns both for an error, as responses with a message field carry them.
 func (h *Handler) codeAndMessage(err error) (int16, *string) {
 	if err == nil {
 		return 0, nil
 	}
 	code := h.code(err)
+	if code == wire.ErrUnknownServer {
+		return int16(code), nil // the message is for our log
+	}
 	text := err.Error()
 	if c, ok := err.(wire.Code); ok {
 		text = c.Message()

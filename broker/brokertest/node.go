@@ -116,7 +116,10 @@ func (n *Node) Stop() {
 }
 
 // Addr is where clients connect.
-func (n *Node) Addr() string { return n.broker.Addr("PLAINTEXT").String() }
+func (n *Node) Addr() string { return n.ListenerAddr("PLAINTEXT") }
+
+// ListenerAddr is where a listener accepts connections.
+func (n *Node) ListenerAddr(listener string) string { return n.broker.Addr(listener).String() }
 
 // SessionID is the broker's present ZooKeeper session.
 func (n *Node) SessionID() int64 { return n.broker.SessionID() }
