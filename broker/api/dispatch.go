@@ -22,7 +22,8 @@ type Handler struct {
 
 // New returns a handler that answers with what d offers.
 func New(d Deps) *Handler {
-	h := &Handler{Deps: d, served: table, entries: make(map[int16]*entry, len(table)), metrics: newMetrics(d.Metrics)}
+	h := &Handler{Deps: d, served: table, entries: make(map[int16]*entry, len(table)),
+		metrics: newMetrics(d.Metrics, func(topic string) bool { return d.Metadata.Load().Topic(topic) != nil })}
 	for i := range table {
 		h.entries[table[i].key] = &table[i]
 	}

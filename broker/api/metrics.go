@@ -21,6 +21,10 @@ type metrics struct {
 
 	byRequest sync.Map // requestKind to *requestMetrics: looked up once per request, so without label hashing
 	byTopic   sync.Map // topic to *topicMetrics
+
+	// known says whether there is such a topic. Requests name what they like; only topics get series.
+	known   func(topic string) bool
+	nowhere *topicMetrics // counts for names that are no topics, read by nobody
 }
 
 type requestKind struct{ key, version int16 }
@@ -38,7 +42,7 @@ type topicMetrics struct {
 
 var quantiles = map[float64]float64{0.5: 0.05, 0.75: 0.02, 0.95: 0.01, 0.98: 0.005, 0.99: 0.002, 0.999: 0.0005}
 
-func newMetrics(r prometheus.Registerer) *metrics {
+func newMetrics(r prometheus.Registerer, known func(topic string) bool) *metrics {
 	request := func(name, help string) *prometheus.SummaryVec {
 		return prometheus.NewSummaryVec(prometheus.SummaryOpts{Name: "kafka_network_requestmetrics_" + name, Help: help,
 			Objectives: quantiles, MaxAge: time.Minute, AgeBuckets: 2, BufCap: 128}, []string{"request"})
@@ -46,7 +50,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	topic := func(name, help string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kafka_server_brokertopicmetrics_" + name + "_total", Help: help}, []string{"topic"})
 	}
+	nowhere := prometheus.NewCounter(prometheus.CounterOpts{Name: "nowhere"})
 	m := &metrics{
+		known:   known,
+		nowhere: &topicMetrics{nowhere, nowhere, nowhere, nowhere, nowhere, nowhere, nowhere, nowhere},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kafka_network_requestmetrics_requests_total",
 			Help: "Requests served."}, []string{"request", "version"}),
 		total:           request("totaltimems", "Milliseconds from the request's last byte in to the response's last byte out."),
@@ -99,9 +106,13 @@ func (r *requestMetrics) sent(received time.Time) func(int, time.Duration) {
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
+// topic returns where to count for a topic.
 func (m *metrics) topic(name string) *topicMetrics {
 	if t, ok := m.byTopic.Load(name); ok {
 		return t.(*topicMetrics)
+	}
+	if !m.known(name) {
+		return m.nowhere
 	}
 	t, _ := m.byTopic.LoadOrStore(name, &topicMetrics{
 		messagesIn: m.messagesIn.WithLabelValues(name), bytesIn: m.bytesIn.WithLabelValues(name), bytesOut: m.bytesOut.WithLabelValues(name),
@@ -109,6 +120,10 @@ func (m *metrics) topic(name string) *topicMetrics {
 		fetchesFailed: m.fetchesFailed.WithLabelValues(name), produceRequests: m.produceRequests.WithLabelValues(name),
 		fetchRequests: m.fetchRequests.WithLabelValues(name),
 	})
+	if !m.known(name) {
+		m.forget(name) // deleted in this moment
+		return m.nowhere
+	}
 	return t.(*topicMetrics)
 }
 
