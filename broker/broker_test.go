@@ -141,7 +141,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 	var sent []*kgo.Record
 	for round := range 3 {
 		records := mixed(topic, 500, uint64(round))
-		c := client(t, node.Addr())
+		c := client(t, node.Addr(), kgo.ProducerBatchMaxBytes(100_000))
 		if err := c.ProduceSync(within(t), records...).FirstErr(); err != nil {
 			t.Fatal(err)
 		}
