@@ -25,6 +25,7 @@ var table = []entry{
 	{4, 0, 7, plain(leaderAndISR)},
 	{5, 0, 4, plain(stopReplica)},
 	{6, 0, 8, plain(updateMetadata)},
+	{7, 0, 3, plain(controlledShutdown)},
 	{18, 0, 4, apiVersions},
 	{19, 0, 7, plain(createTopics)},
 	{20, 0, 6, plain(deleteTopics)},
@@ -35,9 +36,15 @@ var table = []entry{
 	{33, 0, 2, plain(alterConfigs)},
 	{35, 0, 4, plain(describeLogDirs)},
 	{37, 0, 3, plain(createPartitions)},
+	{43, 0, 2, plain(electLeaders)},
 	{44, 0, 1, plain(incrementalAlterConfigs)},
+	{45, 0, 0, plain(alterPartitionReassignments)},
+	{46, 0, 0, plain(listPartitionReassignments)},
+	{56, 0, 3, plain(alterPartition)},
+	{57, 0, 1, plain(updateFeatures)},
 	{60, 0, 1, plain(describeCluster)},
 	{61, 0, 0, plain(describeProducers)},
+	{67, 0, 0, plain(allocateProducerIDs)},
 }
 
 // call is one request with what its handler needs around it.
