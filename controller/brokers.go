@@ -58,6 +58,7 @@ func (t *term) addBroker(registered meta.Broker) *broker {
 		backoff: t.config().RetryBackoff,
 		log:     t.log,
 		retries: t.l.c.metrics.retries.Inc,
+		waited:  t.l.c.metrics.outbox(b.ID).Took,
 		answered: func(l letter, answer kmsg.Response) {
 			queue.put(&answered{term: t, broker: b, letter: l, answer: answer})
 		},
@@ -75,6 +76,7 @@ func (t *term) dropBroker(id meta.BrokerID) {
 	if b := t.state.brokers[id]; b != nil {
 		b.outbox.cancel()
 		delete(t.state.brokers, id)
+		t.l.c.metrics.forgetOutbox(id)
 	}
 }
 

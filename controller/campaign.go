@@ -165,5 +165,6 @@ func (l *loop) resign(why string) {
 	t.rebalance()
 	t.cancel()
 	t.running.Wait()
+	l.c.metrics.resigned(t.state)
 	t.log.Info("resigned as controller", zap.String("why", why))
 }

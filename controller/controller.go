@@ -79,8 +79,9 @@ func New(o Options) *Controller {
 	if o.Config.UncleanLeaderElectionEnable == nil {
 		o.Config.UncleanLeaderElectionEnable = func() bool { return false }
 	}
-	c := &Controller{opts: o, log: o.Logger, queue: newQueue()}
+	c := &Controller{opts: o, log: o.Logger}
 	c.metrics = newMetrics(c, o.Metrics)
+	c.queue = newQueue(c.metrics.waited.Took)
 	c.controllerID.Store(int32(meta.NoBroker))
 	return c
 }

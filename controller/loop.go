@@ -86,12 +86,11 @@ func (l *loop) run(ctx context.Context) {
 		s.cancel()
 	}
 	l.watched.Wait()
-	l.c.metrics.gauges.Store(&gauges{})
 }
 
 // step handles one event.
 func (l *loop) step(e event) {
-	began := time.Now()
+	defer l.c.metrics.began(e)()
 	switch e := e.(type) {
 	case roleEvent:
 		e.play(l)
@@ -104,7 +103,6 @@ func (l *loop) step(e event) {
 			l.failed(e, err)
 		}
 	}
-	l.c.metrics.handled(e, time.Since(began))
 }
 
 // retryAfter is the pause before something that failed for an odd reason is tried again.

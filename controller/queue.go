@@ -1,20 +1,32 @@
 package controller
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // queue is the loop's unbounded queue of events. Unbounded, because the loop must never wait for those who wait for it: a
 // watch callback or an outbox that blocked here could hold up the very answer the loop is waiting for.
 type queue struct {
 	mu struct {
 		sync.Mutex
-		events []event
+		events []queued
 		closed bool
 	}
 	// wake says "look again". Senders: put; receiver: the loop; never closed. Capacity 1: one signal covers any number of events.
 	wake chan struct{}
+	// waited is told for how long an event was queued. Called under mu.
+	waited func(time.Duration)
 }
 
-func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
+type queued struct {
+	event
+	since time.Time
+}
+
+func newQueue(waited func(time.Duration)) *queue {
+	return &queue{wake: make(chan struct{}, 1), waited: waited}
+}
 
 // put appends an event. False means that the loop has ended and the event is refused already.
 func (q *queue) put(e event) bool {
@@ -23,7 +35,7 @@ func (q *queue) put(e event) bool {
 		q.mu.Unlock()
 		return false
 	}
-	q.mu.events = append(q.mu.events, e)
+	q.mu.events = append(q.mu.events, queued{e, time.Now()})
 	q.mu.Unlock()
 	q.signal()
 	return true
@@ -36,16 +48,16 @@ func (q *queue) clearAndPut(e event) bool {
 		q.mu.Unlock()
 		return false
 	}
-	var kept, dropped []event
+	var kept, dropped []queued
 	for _, old := range q.mu.events {
-		switch old.(type) {
+		switch old.event.(type) {
 		case *sessionStarted, *sessionEnded:
 			kept = append(kept, old)
 		default:
 			dropped = append(dropped, old)
 		}
 	}
-	q.mu.events = append(kept, e)
+	q.mu.events = append(kept, queued{e, time.Now()})
 	q.mu.Unlock()
 	q.signal()
 	for _, old := range dropped {
@@ -62,11 +74,12 @@ func (q *queue) take() event {
 		return nil
 	}
 	e := q.mu.events[0]
-	q.mu.events[0] = nil
+	q.mu.events[0] = queued{}
 	if q.mu.events = q.mu.events[1:]; len(q.mu.events) == 0 {
 		q.mu.events = nil // let the backing array go
 	}
-	return e
+	q.waited(time.Since(e.since))
+	return e.event
 }
 
 // close refuses what is queued and everything that comes later.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kraal-mq/kraal/zkstore"
@@ -230,8 +231,12 @@ func TestKeepsTryingInOrder(t *testing.T) {
 			metric string
 			value  float64
 		}{
-			{"kraal_controller_active", 1}, {"kraal_controller_brokers", 2}, {"kraal_controller_topics", 1}, {"kraal_controller_partitions", 1},
-			{"kraal_controller_offline_partitions", 0}, {"kraal_controller_outbox_length", 0}, {"kraal_controller_event_queue_length", 0},
+			{"kafka_controller_kafkacontroller_activecontrollercount", 1}, {"kafka_controller_kafkacontroller_activebrokercount", 2},
+			{"kafka_controller_kafkacontroller_globaltopiccount", 1}, {"kafka_controller_kafkacontroller_globalpartitioncount", 1},
+			{"kafka_controller_kafkacontroller_offlinepartitionscount", 0}, {"kafka_controller_kafkacontroller_controllerstate", 0},
+			{"kafka_controller_controllerchannelmanager_totalqueuesize", 0}, {"kafka_controller_controllereventmanager_eventqueuesize", 0},
+			{"kafka_controller_controllerchannelmanager_queuesize", 0}, {"kafka_controller_controllerchannelmanager_requestrateandqueuetimems", 0},
+			{"kafka_controller_controllerstats_leaderandisrresponsereceivedrateandtimems_count", 2},
 		} {
 			if got := sample(t, registry, want.metric); got != want.value {
 				t.Errorf("%s is %v, want %v", want.metric, got, want.value)
@@ -239,8 +244,15 @@ func TestKeepsTryingInOrder(t *testing.T) {
 		}
 		r.Detach()
 		time.Sleep(time.Second)
-		if got := sample(t, registry, "kraal_controller_brokers"); got != 0 {
+		if got := sample(t, registry, "kafka_controller_kafkacontroller_activebrokercount"); got != 0 {
 			t.Errorf("a resigned controller counts %v brokers", got)
+		}
+		for _, name := range []string{"queuesize", "requestrateandqueuetimems", "requestrateandqueuetimems_count"} {
+			if families, err := registry.Gather(); err != nil || slices.ContainsFunc(families, func(f *dto.MetricFamily) bool {
+				return f.GetName() == "kafka_controller_controllerchannelmanager_"+name
+			}) {
+				t.Errorf("a resigned controller still has %s of brokers (%v)", name, err)
+			}
 		}
 	})
 }

@@ -34,7 +34,8 @@ type outbox struct {
 	to      atomic.Pointer[meta.Broker] // replaced when the broker changes its endpoints in place
 	backoff time.Duration
 	log     *zap.Logger
-	retries func() // counts them
+	retries func()              // counts them
+	waited  func(time.Duration) // is told for how long a letter lay here; called under mu
 	// answered hands over an answer. Called by run; must not block.
 	answered func(letter, kmsg.Response)
 	// cancel ends run; what is queued is dropped.
@@ -51,13 +52,14 @@ type outbox struct {
 // letter is a request in an outbox.
 type letter struct {
 	request  kmsg.Request
+	posted   time.Time
 	deleting []*partition // of a StopReplica: whose deletion the answer tells of
 }
 
 // put queues a request. Called by the loop; never waits.
 func (o *outbox) put(r kmsg.Request, deleting []*partition) {
 	o.mu.Lock()
-	o.mu.letters = append(o.mu.letters, letter{r, deleting})
+	o.mu.letters = append(o.mu.letters, letter{request: r, posted: time.Now(), deleting: deleting})
 	o.mu.Unlock()
 	select {
 	case o.wake <- struct{}{}:
@@ -76,6 +78,7 @@ func (o *outbox) take() (letter, bool) {
 	if o.mu.letters = o.mu.letters[1:]; len(o.mu.letters) == 0 {
 		o.mu.letters = nil // let the backing array go
 	}
+	o.waited(time.Since(l.posted))
 	return l, true
 }
 
