@@ -171,6 +171,25 @@ func (p *replay) until(what string, is func() bool) {
 	}
 }
 
+// makeTopics makes topics by asking for them, and returns when they are there.
+func (p *replay) makeTopics(names ...string) {
+	p.t.Helper()
+	req := kmsg.NewPtrMetadataRequest()
+	req.SetVersion(9)
+	req.AllowAutoTopicCreation = true
+	for _, name := range names {
+		req.Topics = append(req.Topics, kmsg.MetadataRequestTopic{Topic: &name})
+	}
+	p.until("topics "+strings.Join(names, " and "), func() bool {
+		for _, t := range p.ask(req).(*kmsg.MetadataResponse).Topics {
+			if t.ErrorCode != 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 func (p *replay) skip(e *exchange, served map[int16]bool) string {
 	if why := p.rules.skips(e); why != "" {
 		return why

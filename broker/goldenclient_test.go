@@ -19,7 +19,7 @@ func clientRules() *rules {
 					strings.HasSuffix(e.Case, "a replica still counted in sync does not fetch") || strings.HasSuffix(e.Case, "too few replicas in sync") ||
 					strings.HasSuffix(e.Case, "reassignment in flight") || strings.HasSuffix(e.Case, "another factor")
 			}},
-			{"an answer that only says to ask again", func(e *exchange) bool { return e.Seq == 275 }},
+			{"an answer that only says to ask again", func(e *exchange) bool { return e.API == "InitProducerID" && asksAgain(e) }},
 		},
 		allowed: append(volatile(), clientAllowed()...),
 		instead: makeInternalTopics,
@@ -36,20 +36,7 @@ func makeInternalTopics(p *replay, e *exchange) {
 	if e.Case != "set-up: internal topics" {
 		return
 	}
-	req := kmsg.NewPtrMetadataRequest()
-	req.SetVersion(9)
-	req.AllowAutoTopicCreation = true
-	for _, name := range []string{"__consumer_offsets", "__transaction_state"} {
-		req.Topics = append(req.Topics, kmsg.MetadataRequestTopic{Topic: &name})
-	}
-	p.until("the internal topics", func() bool {
-		for _, t := range p.ask(req).(*kmsg.MetadataResponse).Topics {
-			if t.ErrorCode != 0 {
-				return false
-			}
-		}
-		return true
-	})
+	p.makeTopics("__consumer_offsets", "__transaction_state")
 }
 
 // oneReplica asks for one replica where several were asked for.

@@ -35,7 +35,7 @@ func createTopics(h *Handler, c *call, req *kmsg.CreateTopicsRequest, resp *kmsg
 		var err error
 		switch {
 		case !h.Controller.IsActive():
-			err = wire.ErrNotController
+			err = refuse(wire.ErrNotController, "") // empty, not null, as Kafka has it
 		case times[t.Topic] > 1:
 			err = refuse(wire.ErrInvalidRequest, "Duplicate topic name.")
 		case t.Topic == raftTopic:
