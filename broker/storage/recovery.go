@@ -559,6 +559,7 @@ func (ld *loader) finish(l *Log) error {
 	}
 	if ld.rebuilt >= 0 {
 		l.indexedTo.Store(min(ld.rebuilt, active.base))
+		ld.env.flushSoon(l) // so that another crash does not scan the same again
 	}
 
 	if ld.state != nil && ld.state.end == leo {

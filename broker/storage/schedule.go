@@ -60,9 +60,14 @@ func (m *Manager) report(what string, err error) {
 	}
 }
 
-// flushQueued makes the segments durable that were rolled in a directory. One goroutine per directory: a slow disk does
-// not hold up the others.
+// minCheckpointGap is how far apart flushes of sealed segments write the recovery points down at least.
+const minCheckpointGap = time.Second
+
+// flushQueued makes the segments durable that were rolled, or recovered, in a directory, and writes the recovery points down, so that
+// after a crash only what is not sealed has to be scanned, not all that was written since the last checkpoint's turn. One
+// goroutine per directory: a slow disk does not hold up the others.
 func (m *Manager) flushQueued(ctx context.Context, d *directory) {
+	var written time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -76,6 +81,10 @@ func (m *Manager) flushQueued(ctx context.Context, d *directory) {
 			started := time.Now()
 			m.report("Flush failed", l.flushSealed())
 			m.env.metrics.flushSeconds.Observe(time.Since(started).Seconds())
+		}
+		if time.Since(written) >= minCheckpointGap {
+			m.report("Recovery points not written", m.checkpointRecoveryPoints(d))
+			written = time.Now()
 		}
 	}
 }
