@@ -22,16 +22,22 @@ import (
 
 const checkpointVersion = "0"
 
-// writeFileAtomic replaces a small file so that a crash leaves the old or the new content, never half of it.
+// writeFileAtomic replaces a small file so that a crash leaves the old or the new content, never half of it, and from now
+// on the new.
 func writeFileAtomic(fsys vfs.FS, path string, content []byte) error {
+	if err := replaceFile(fsys, path, content); err != nil {
+		return err
+	}
+	return fsys.SyncDir(filepath.Dir(path))
+}
+
+// replaceFile is writeFileAtomic without the promise that the old content does not come back: the directory is not synced.
+func replaceFile(fsys vfs.FS, path string, content []byte) error {
 	tmp := path + tmpSuffix
 	if err := writeFileSync(fsys, tmp, content); err != nil {
 		return err
 	}
-	if err := fsys.Rename(tmp, path); err != nil {
-		return err
-	}
-	return fsys.SyncDir(filepath.Dir(path))
+	return fsys.Rename(tmp, path)
 }
 
 // writeFileSync writes a small file and syncs its content.

@@ -56,6 +56,7 @@ func newCleaner(m *Manager) *cleaner {
 		c.mu.points[d] = points
 	}
 	m.env.truncated = c.cut
+	m.env.metrics.cleaner.Store(c)
 	return c
 }
 
@@ -121,9 +122,10 @@ func (c *cleaner) once(ctx context.Context, config *CleanerConfig, limit *thrott
 	}
 	switch {
 	case err == nil:
-		mt.cleanerPasses.Inc()
+		took := time.Since(started)
+		mt.compacted(p, took)
 		l.logger().Info("Compacted", zap.Int64("from", dirty.first), zap.Int64("to", end), zap.Int64("bytes_before", p.stats.before),
-			zap.Int64("bytes_after", p.stats.after), zap.Int("keys", p.offsets.used), zap.Duration("took", time.Since(started)))
+			zap.Int64("bytes_after", p.stats.after), zap.Int("keys", p.offsets.used), zap.Duration("took", took))
 	case ctx.Err() != nil, errors.Is(err, errAborted), errors.Is(err, ErrDeleted), errors.Is(err, ErrClosed):
 		l.logger().Info("Compaction given up", zap.Error(err))
 	default:
@@ -160,7 +162,6 @@ func (c *cleaner) failed(l *Log, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.aside[l] = until
-	c.m.env.metrics.uncleanable.Set(float64(len(c.mu.aside)))
 }
 
 // release ends the work on a log.
@@ -260,5 +261,4 @@ func (c *cleaner) forget(l *Log) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.mu.aside, l)
-	c.m.env.metrics.uncleanable.Set(float64(len(c.mu.aside)))
 }

@@ -9,12 +9,14 @@ import (
 // dirtyRange is what a pass would clean: [first, uncleanable), both ends of segments but for first.
 type dirtyRange struct {
 	first, uncleanable int64
+	// delayMs is for how long the oldest record has exceeded max.compaction.lag.ms, 0 if none has.
+	delayMs int64
 }
 
 // choose takes the log most in need of a pass, or none.
 func (c *cleaner) choose() (best *Log, dirty dirtyRange, ok bool) {
 	now := c.m.env.now()
-	bestRatio := -1.0
+	bestRatio, dirtiest, delayMs := -1.0, 0.0, int64(0)
 	for _, l := range c.m.list(false) {
 		if !l.Config().Compact || l.Err() != nil || !c.free(l) {
 			continue
@@ -24,10 +26,12 @@ func (c *cleaner) choose() (best *Log, dirty dirtyRange, ok bool) {
 			c.failed(l, err)
 			continue
 		}
+		dirtiest, delayMs = max(dirtiest, ratio), max(delayMs, d.delayMs)
 		if due && ratio > bestRatio {
 			best, dirty, bestRatio, ok = l, d, ratio, true
 		}
 	}
+	c.m.env.metrics.looked(now.UnixMilli(), dirtiest, delayMs)
 	if !ok {
 		return nil, dirty, false
 	}
@@ -50,7 +54,6 @@ func (c *cleaner) free(l *Log) bool {
 	}
 	if aside {
 		delete(c.mu.aside, l)
-		c.m.env.metrics.uncleanable.Set(float64(len(c.mu.aside)))
 	}
 	return !c.mu.busy[l]
 }
@@ -106,25 +109,25 @@ func (c *cleaner) consider(l *Log, nowMs int64) (d dirtyRange, ratio float64, du
 		return d, 0, false, nil
 	}
 	ratio = float64(cleanable) / float64(clean+cleanable)
-	due = ratio > config.MinCleanableDirtyRatio
-	if !due && config.MaxCompactionLagMs < math.MaxInt64 {
-		if due, err = overdue(dirty, nowMs-max(config.MaxCompactionLagMs, 0)); err != nil {
+	d = dirtyRange{first: first, uncleanable: uncleanable}
+	if config.MaxCompactionLagMs < math.MaxInt64 {
+		if d.delayMs, err = overdue(dirty, nowMs-max(config.MaxCompactionLagMs, 0)); err != nil {
 			return d, 0, false, err
 		}
 	}
-	return dirtyRange{first, uncleanable}, ratio, due, nil
+	return d, ratio, ratio > config.MinCleanableDirtyRatio || d.delayMs > 0, nil
 }
 
-// overdue says whether a dirty segment begins with records older than until (KIP-354).
-func overdue(dirty []*segment, until int64) (bool, error) {
+// overdue says by how much the records that a dirty segment begins with are older than until (KIP-354).
+func overdue(dirty []*segment, until int64) (delayMs int64, err error) {
 	for _, s := range dirty {
 		ts, err := s.firstTimestamp()
 		if err != nil {
-			return false, err
+			return 0, err
 		}
-		if ts > 0 && ts < until {
-			return true, nil
+		if ts > 0 {
+			delayMs = max(delayMs, until-ts)
 		}
 	}
-	return false, nil
+	return delayMs, nil
 }

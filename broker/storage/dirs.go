@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kraal-mq/kraal/broker/storage/vfs"
@@ -41,6 +42,13 @@ type directory struct {
 	mu struct {
 		sync.Mutex
 		recoveryPoints, logStarts, highWatermarks map[meta.TopicPartition]int64
+	}
+
+	// entries lets several that made something in the directory share one sync of it.
+	entries struct {
+		asked atomic.Int64
+		sync.Mutex
+		synced int64 // all of asked up to here are durable
 	}
 
 	// queue of logs to be flushed in the background; wake has room for one: look again.
@@ -110,6 +118,22 @@ func (d *directory) open() error {
 	d.mu.logStarts, _ = d.readOffsets(logStartFile)
 	d.mu.highWatermarks, err = d.readOffsets(highWatermarkFile)
 	return err
+}
+
+// syncEntries makes durable what was made in the directory before.
+func (d *directory) syncEntries() error {
+	own := d.entries.asked.Add(1)
+	d.entries.Lock()
+	defer d.entries.Unlock()
+	if d.entries.synced >= own {
+		return nil // somebody's sync began after our request, and has ended
+	}
+	all := d.entries.asked.Load()
+	if err := d.fs.SyncDir(d.path); err != nil {
+		return err
+	}
+	d.entries.synced = all
+	return nil
 }
 
 // readOffsets reads an offset checkpoint; a missing one is empty.

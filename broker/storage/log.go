@@ -65,7 +65,10 @@ func (l *Log) TopicID() meta.TopicID {
 }
 
 // SetTopicID writes partition.metadata. It is ErrTopicIDMismatch if the log has another id already.
-func (l *Log) SetTopicID(id meta.TopicID) error {
+func (l *Log) SetTopicID(id meta.TopicID) error { return l.setTopicID(id, true) }
+
+// setTopicID without syncDir leaves it to the next sync of the partition directory that the file is found after a crash.
+func (l *Log) setTopicID(id meta.TopicID, syncDir bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if known := l.TopicID(); !known.IsZero() {
@@ -80,7 +83,11 @@ func (l *Log) SetTopicID(id meta.TopicID) error {
 	if id.IsZero() || !l.env.topicIDs {
 		return nil
 	}
-	err := writeFileAtomic(l.env.fs, l.place.file(partitionMetadataFile), formatPartitionMetadata(id))
+	write := replaceFile
+	if syncDir {
+		write = writeFileAtomic
+	}
+	err := write(l.env.fs, l.place.file(partitionMetadataFile), formatPartitionMetadata(id))
 	if err != nil {
 		return l.failed("write topic id", err)
 	}

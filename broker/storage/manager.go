@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"iter"
 	"maps"
 	"path/filepath"
@@ -88,13 +89,17 @@ type Manager struct {
 	later   *laterQueue
 	cleaner *cleaner
 
-	// changing orders creation, deletion and replacement of logs, which do I/O. Taken before mu.
-	changing sync.Mutex
+	// changing orders creation, deletion and replacement of logs, which do I/O. Creations hold it for reading and go on
+	// side by side, but for those of one partition, which share a lock of creating. Taken in this order, before mu.
+	changing sync.RWMutex
+	creating [64]sync.Mutex
+	seed     maphash.Seed
 	mu       struct {
 		sync.RWMutex
 		logs      map[meta.TopicPartition]*Log
 		future    map[meta.TopicPartition]*Log
 		preferred map[meta.TopicPartition]string
+		count     map[*logDir]int // of logs, those being made included
 		closed    bool
 	}
 }
@@ -108,7 +113,7 @@ func OpenManager(ctx context.Context, o ManagerOptions) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Manager{o: o, later: newLaterQueue(o.Now)}
+	m := &Manager{o: o, later: newLaterQueue(o.Now), seed: maphash.MakeSeed()}
 	m.env = &env{
 		fs: o.FS, logger: o.Logger, now: o.Now, metrics: mt,
 		producerExpirationMs: o.ProducerIDExpiration.Milliseconds(),
@@ -122,6 +127,7 @@ func OpenManager(ctx context.Context, o ManagerOptions) (*Manager, error) {
 	m.mu.logs = map[meta.TopicPartition]*Log{}
 	m.mu.future = map[meta.TopicPartition]*Log{}
 	m.mu.preferred = map[meta.TopicPartition]string{}
+	m.mu.count = map[*logDir]int{}
 	if err := m.openDirs(); err != nil {
 		m.unlock()
 		return nil, err

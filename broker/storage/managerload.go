@@ -141,6 +141,7 @@ func (m *Manager) loadOne(ctx context.Context, j loadJob, configs *topicConfigs,
 		return fmt.Errorf("%s is in %s and in %s: remove one of them", j.tp, other.place.path(), pl.path())
 	}
 	logs[j.tp] = l
+	m.mu.count[pl.dir]++
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"time"
 
@@ -24,10 +25,17 @@ type CreateOptions struct {
 }
 
 // GetOrCreate returns a partition's log, made if missing. A topic id that differs from the log's is ErrTopicIDMismatch.
+// Called from several goroutines it makes logs side by side: that is mostly waiting for the disk.
+//
+// The directory of a log that was made, and its topic id, need not be durable before the first leader epoch is
+// (AssignEpochStart, or a follower's first append), and there are no records before that.
 func (m *Manager) GetOrCreate(tp meta.TopicPartition, o CreateOptions) (*Log, error) {
-	m.changing.Lock()
-	defer m.changing.Unlock()
-	l, err := m.getOrCreate(tp, o)
+	m.changing.RLock()
+	defer m.changing.RUnlock()
+	one := &m.creating[maphash.Comparable(m.seed, tp)%uint64(len(m.creating))]
+	one.Lock()
+	defer one.Unlock()
+	l, made, err := m.getOrCreate(tp, o)
 	if err != nil {
 		return nil, err
 	}
@@ -35,15 +43,15 @@ func (m *Manager) GetOrCreate(tp meta.TopicPartition, o CreateOptions) (*Log, er
 		return nil, err
 	}
 	if !o.TopicID.IsZero() {
-		if err := l.SetTopicID(o.TopicID); err != nil {
+		if err := l.setTopicID(o.TopicID, !made); err != nil {
 			return nil, err
 		}
 	}
 	return l, nil
 }
 
-// getOrCreate needs changing.
-func (m *Manager) getOrCreate(tp meta.TopicPartition, o CreateOptions) (*Log, error) {
+// getOrCreate needs changing and the partition's lock of creating. made says whether the log is new.
+func (m *Manager) getOrCreate(tp meta.TopicPartition, o CreateOptions) (l *Log, made bool, err error) {
 	m.mu.RLock()
 	logs := m.mu.logs
 	if o.Future {
@@ -52,30 +60,34 @@ func (m *Manager) getOrCreate(tp meta.TopicPartition, o CreateOptions) (*Log, er
 	l, preferred, closed := logs[tp], m.mu.preferred[tp], m.mu.closed
 	m.mu.RUnlock()
 	if l != nil {
-		return l, nil
+		return l, false, nil
 	}
 	if closed {
-		return nil, fmt.Errorf("create %s: %w", tp, ErrClosed)
+		return nil, false, fmt.Errorf("create %s: %w", tp, ErrClosed)
 	}
 	name := partitionDirName(tp)
 	if o.Future {
-		var err error
 		if name, err = uniqueDirName(tp, futureDirSuffix); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	} else if len(name) > maxNameLength {
-		return nil, fmt.Errorf("create %s: %w", tp, ErrNameTooLong)
+		return nil, false, fmt.Errorf("create %s: %w", tp, ErrNameTooLong)
 	}
-	dirs, err := m.candidates(tp, o, preferred)
+	dirs, err := m.candidates(o, preferred)
 	if err != nil {
-		return nil, fmt.Errorf("create %s: %w", tp, err)
+		return nil, false, fmt.Errorf("create %s: %w", tp, err)
 	}
-	for _, d := range dirs {
-		l, err = m.createIn(d, tp, name, o)
-		if err != nil {
+	for len(dirs) > 0 {
+		d := m.reserve(dirs)
+		config := m.o.TopicConfig(tp.Topic)
+		if l, err = m.createIn(d, tp, name, config, o); err != nil {
 			m.env.logger.Error("Log not created", zap.String("dir", d.path), zap.String("topic", tp.Topic),
 				zap.Int32("partition", tp.Partition), zap.Error(err))
 			err = d.fail(err)
+			m.mu.Lock()
+			m.mu.count[&d.logDir]--
+			m.mu.Unlock()
+			dirs = slices.DeleteFunc(dirs, func(other *directory) bool { return other == d })
 			continue
 		}
 		m.mu.Lock()
@@ -84,13 +96,24 @@ func (m *Manager) getOrCreate(tp meta.TopicPartition, o CreateOptions) (*Log, er
 			delete(m.mu.preferred, tp)
 		}
 		m.mu.Unlock()
-		return l, nil
+		// A change of the configuration since it was asked for has not found this log among the others.
+		l.config.CompareAndSwap(config, m.o.TopicConfig(tp.Topic))
+		return l, true, nil
 	}
-	return nil, fmt.Errorf("create %s: %w", tp, err)
+	return nil, false, fmt.Errorf("create %s: %w", tp, err)
 }
 
-// candidates lists the directories to try, the best first.
-func (m *Manager) candidates(tp meta.TopicPartition, o CreateOptions, preferred string) ([]*directory, error) {
+// reserve returns the directory with the fewest logs, and counts one more there.
+func (m *Manager) reserve(dirs []*directory) *directory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := slices.MinFunc(dirs, func(a, b *directory) int { return cmp.Compare(m.mu.count[&a.logDir], m.mu.count[&b.logDir]) })
+	m.mu.count[&d.logDir]++
+	return d
+}
+
+// candidates lists the directories that may be tried.
+func (m *Manager) candidates(o CreateOptions, preferred string) ([]*directory, error) {
 	var live []*directory
 	for _, d := range m.dirs {
 		if err := d.err(); err == nil {
@@ -116,16 +139,11 @@ func (m *Manager) candidates(tp meta.TopicPartition, o CreateOptions, preferred 
 	if o.Dir != "" {
 		return nil, fmt.Errorf("%w: %s is not a log directory", ErrNotFound, o.Dir)
 	}
-	count := map[*logDir]int{}
-	for _, l := range m.all() {
-		count[l.place.dir]++
-	}
-	slices.SortStableFunc(live, func(a, b *directory) int { return cmp.Compare(count[&a.logDir], count[&b.logDir]) })
 	return live, nil
 }
 
 // createIn makes the directory and an empty log in it.
-func (m *Manager) createIn(d *directory, tp meta.TopicPartition, name string, o CreateOptions) (*Log, error) {
+func (m *Manager) createIn(d *directory, tp meta.TopicPartition, name string, c *LogConfig, o CreateOptions) (*Log, error) {
 	// Offsets checkpointed for a log of that name that is gone would be taken for this one's after a crash.
 	if err := m.forget(d, tp); err != nil {
 		return nil, err
@@ -134,10 +152,10 @@ func (m *Manager) createIn(d *directory, tp meta.TopicPartition, name string, o 
 	if err := m.env.fs.MkdirAll(pl.path()); err != nil {
 		return nil, err
 	}
-	if err := m.env.fs.SyncDir(d.path); err != nil {
+	if err := d.syncEntries(); err != nil {
 		return nil, err
 	}
-	l, err := openLog(context.Background(), m.env, pl, tp, m.o.TopicConfig(tp.Topic), loadOptions{future: o.Future})
+	l, err := openLog(context.Background(), m.env, pl, tp, c, loadOptions{future: o.Future})
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +205,10 @@ func (m *Manager) take(from map[meta.TopicPartition]*Log, tp meta.TopicPartition
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l := from[tp]
-	delete(from, tp)
+	if l != nil {
+		delete(from, tp)
+		m.mu.count[l.place.dir]--
+	}
 	return l
 }
 
@@ -279,6 +300,7 @@ func (m *Manager) ReplaceWithFuture(tp meta.TopicPartition) error {
 	future.future.Store(false)
 	m.mu.Lock()
 	m.mu.logs[tp] = future
+	m.mu.count[future.place.dir]++
 	m.mu.Unlock()
 	if old >= 0 {
 		m.report("Cleaner checkpoint not written", m.cleaner.put(future, old))

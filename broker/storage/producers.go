@@ -22,6 +22,25 @@ func (l *Log) ActiveProducers() []ProducerState {
 	return states
 }
 
+// Producers is how many producers are known, and since when (the time of its last record) the oldest open transaction has been
+// waiting, -1 if none is open. It is false while the log is being written to, which it does not wait for.
+func (l *Log) Producers() (n int, oldestTxn int64, ok bool) {
+	if !l.mu.TryLock() {
+		return 0, -1, false
+	}
+	defer l.mu.Unlock()
+	oldestTxn = -1
+	first := int64(noOffset)
+	if l.txns.firstUnstable.Load() != noOffset {
+		for _, p := range l.mu.producers.byID {
+			if p.txnStart >= 0 && p.txnStart < first {
+				first, oldestTxn = p.txnStart, p.lastTimestamp
+			}
+		}
+	}
+	return len(l.mu.producers.byID), oldestTxn, true
+}
+
 // HasOpenTxn says whether the producer has a transaction open in this log.
 func (l *Log) HasOpenTxn(producerID int64) bool {
 	l.mu.Lock()

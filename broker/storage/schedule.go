@@ -78,9 +78,7 @@ func (m *Manager) flushQueued(ctx context.Context, d *directory) {
 			if ctx.Err() != nil {
 				return // Close flushes everything
 			}
-			started := time.Now()
 			m.report("Flush failed", l.flushSealed())
-			m.env.metrics.flushSeconds.Observe(time.Since(started).Seconds())
 		}
 		if time.Since(written) >= minCheckpointGap {
 			m.report("Recovery points not written", m.checkpointRecoveryPoints(d))

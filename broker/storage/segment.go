@@ -408,6 +408,11 @@ func (s *segment) sync(indexes bool) error {
 		}
 		return nil
 	}()
+	if n == 0 {
+		return err
+	}
+	started := time.Now()
+	defer func() { s.env.metrics.flush.Took(time.Since(started)) }()
 	for i, h := range todo[:n] {
 		if err == nil {
 			if err = h.Sync(); err != nil {
