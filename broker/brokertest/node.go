@@ -71,6 +71,12 @@ func Start(t testing.TB, zookeeper string, props map[string]string) *Node {
 // Start runs the broker again after Stop, on the same directories.
 func (n *Node) Start() {
 	n.t.Helper()
+	n.await(n.launch())
+}
+
+// launch runs the broker without waiting for it. What it returns is sent the broker when it serves.
+func (n *Node) launch() <-chan *broker.Broker {
+	n.t.Helper()
 	static, _, err := config.FromMap(n.props)
 	if err != nil {
 		n.t.Fatalf("broker properties: %v", err)
@@ -86,11 +92,17 @@ func (n *Node) Start() {
 	n.cancel, n.done = cancel, make(chan error, 1)
 	done := n.done
 	go func() { done <- b.Run(ctx) }()
+	return ready
+}
+
+// await waits until a launched broker serves.
+func (n *Node) await(ready <-chan *broker.Broker) {
+	n.t.Helper()
 	select {
 	case n.broker = <-ready:
 	case err := <-n.done:
+		n.cancel()
 		n.cancel = nil
-		cancel()
 		n.t.Fatalf("broker did not start: %v", err)
 	case <-time.After(startTimeout):
 		n.t.Fatal("broker did not start in time")

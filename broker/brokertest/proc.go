@@ -5,6 +5,8 @@ package brokertest
 import (
 	"bufio"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -65,17 +67,20 @@ type Proc struct {
 // StartProc runs `kraal server` with the given properties over sensible ones for a test, and ends it with the test.
 func StartProc(t testing.TB, zookeeper string, props map[string]string) *Proc {
 	t.Helper()
+	p := newProc(t, zookeeper, props)
+	p.Start()
+	return p
+}
+
+func newProc(t testing.TB, zookeeper string, props map[string]string) *Proc {
 	p := &Proc{t: t, dir: t.TempDir(), port: FreePort(t)}
 	p.props = map[string]string{
 		"broker.id": "1", "zookeeper.connect": zookeeper, "zookeeper.session.timeout.ms": "6000",
 		"listeners": fmt.Sprintf("PLAINTEXT://127.0.0.1:%d", p.port), "log.dirs": filepath.Join(p.dir, "data"),
 		"offsets.topic.replication.factor": "1", "kraal.log.level": level(),
 	}
-	for k, v := range props {
-		p.props[k] = v
-	}
+	maps.Copy(p.props, props)
 	t.Cleanup(p.Kill)
-	p.Start()
 	return p
 }
 
@@ -135,15 +140,16 @@ func (p *Proc) launch() {
 		p.t.Fatal(err)
 	}
 	p.cmd.Stderr = p.cmd.Stdout
+	p.cmd.SysProcAttr = dieWithUs()
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	log, cmd, exited := logWriter(p.t), p.cmd, make(chan struct{})
+	log, id, cmd, exited := logWriter(p.t), p.props["broker.id"], p.cmd, make(chan struct{})
 	p.exited = exited
 	go func() { // ends with the process, whose output this is
 		defer close(exited)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
-			fmt.Fprintln(log, lines.Text())
+			fmt.Fprintf(log, "broker %s: %s\n", id, lines.Text())
 		}
 		_ = cmd.Wait() // how it ended is not asked
 	}()
@@ -160,6 +166,7 @@ func (p *Proc) end(s syscall.Signal) {
 		return
 	}
 	_ = p.cmd.Process.Signal(s) // it may have ended by itself
+	p.Resume()                  // a paused process hears SIGTERM only then
 	<-p.exited
 }
 
@@ -167,8 +174,11 @@ func (p *Proc) end(s syscall.Signal) {
 func (p *Proc) Pause()  { _ = p.cmd.Process.Signal(syscall.SIGSTOP) }
 func (p *Proc) Resume() { _ = p.cmd.Process.Signal(syscall.SIGCONT) }
 
-// Alive reports whether the process runs.
+// Alive reports whether the process runs, or is paused.
 func (p *Proc) Alive() bool {
+	if p.exited == nil {
+		return false
+	}
 	select {
 	case <-p.exited:
 		return false
@@ -195,13 +205,17 @@ func properties(props map[string]string) []byte {
 	return []byte(strings.Join(lines, ""))
 }
 
-// FreePort returns a loopback port nobody listens on at the moment.
+// FreePort returns a loopback port nobody listens on at the moment. It is below those that the kernel gives to outgoing
+// connections: one of these could take it while its broker is down.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := 10_000 + rand.IntN(20_000)
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no free port")
+	return 0
 }
