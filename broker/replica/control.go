@@ -3,7 +3,9 @@ package replica
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
+	"sync"
 
 	"go.uber.org/zap"
 
@@ -59,18 +61,18 @@ func (m *Manager) LeaderAndISR(s Sender, parts []Assigned) ([]error, error) {
 		return nil, err
 	}
 	results := make([]error, len(parts))
+	changed := make([]*RoleChange, len(parts))
+	sideBySide(parts, func(i int) { changed[i], results[i] = m.assign(&parts[i]) })
 	var changes []RoleChange
-	for i := range parts {
-		change, err := m.assign(&parts[i])
-		results[i] = err
+	for _, change := range changed {
 		if change != nil {
 			changes = append(changes, *change)
 		}
 	}
 	m.control.heeded = true
 	m.moveFetchesLocked()
-	if m.control.led {
-		m.control.led = false
+	if m.control.moves.led {
+		m.control.moves.led = false
 		m.leads.begin(m.clock())
 	}
 	if len(changes) > 0 {
@@ -79,13 +81,43 @@ func (m *Manager) LeaderAndISR(s Sender, parts []Assigned) ([]error, error) {
 	return results, nil
 }
 
-// moveFetchesLocked tells the fetchers what a control request has changed for them; control is held.
-func (m *Manager) moveFetchesLocked() {
-	m.fetchers.move(m.control.stopFetch, m.control.startFetch)
-	m.control.stopFetch, m.control.startFetch = nil, nil
+// assigners is how many partitions of a LeaderAndIsr are worked on at a time. What takes time is waiting for the disk,
+// which makes as much durable for many at once as for one.
+const assigners = 16
+
+// sideBySide calls assign for all of parts: in order for each partition, at the same time for different ones.
+func sideBySide(parts []Assigned, assign func(i int)) {
+	if len(parts) == 1 {
+		assign(0)
+		return
+	}
+	seed := maphash.MakeSeed()
+	var shares [assigners][]int
+	for i := range parts {
+		n := maphash.Comparable(seed, parts[i].Partition) % assigners
+		shares[n] = append(shares[n], i)
+	}
+	var wg sync.WaitGroup
+	for _, own := range shares {
+		if len(own) > 0 {
+			wg.Go(func() {
+				for _, i := range own {
+					assign(i)
+				}
+			})
+		}
+	}
+	wg.Wait()
 }
 
-// assign applies one partition of a LeaderAndIsr; control is held.
+// moveFetchesLocked tells the fetchers what a control request has changed for them; control is held.
+func (m *Manager) moveFetchesLocked() {
+	moves := &m.control.moves
+	m.fetchers.move(moves.stop, moves.start)
+	moves.stop, moves.start = nil, nil
+}
+
+// assign applies one partition of a LeaderAndIsr; control is held, and no other call is about the same partition.
 func (m *Manager) assign(a *Assigned) (*RoleChange, error) {
 	m.mu.RLock()
 	p := m.mu.partitions[a.Partition]
@@ -158,13 +190,19 @@ func (p *Partition) learnTopicIDLocked(a *Assigned) error {
 func (p *Partition) fetchLocked() {
 	p.unfetchLocked()
 	p.mu.fetch = newFetchState(p, p.mu.log, p.mu.leader, p.mu.leaderEpoch, p.mu.topicID, p.m.cfg.Protocol)
-	p.m.control.startFetch = append(p.m.control.startFetch, p.mu.fetch)
+	moves := &p.m.control.moves
+	moves.Lock()
+	moves.start = append(moves.start, p.mu.fetch)
+	moves.Unlock()
 }
 
 // unfetchLocked ends the copying: from here on nothing is written for it, whatever is under way. mu and control are held.
 func (p *Partition) unfetchLocked() {
 	if p.mu.fetch != nil {
-		p.m.control.stopFetch = append(p.m.control.stopFetch, p.mu.fetch)
+		moves := &p.m.control.moves
+		moves.Lock()
+		moves.stop = append(moves.stop, p.mu.fetch)
+		moves.Unlock()
 		p.mu.fetch = nil
 	}
 }
@@ -225,7 +263,12 @@ func (p *Partition) leadLocked(a *Assigned) (*RoleChange, error) {
 	if !led {
 		p.roleChanged()
 	}
-	p.m.control.led = p.m.control.led || len(a.Replicas) > 1
+	if len(a.Replicas) > 1 {
+		moves := &p.m.control.moves
+		moves.Lock()
+		moves.led = true
+		moves.Unlock()
+	}
 	return &RoleChange{Partition: p.tp, Leads: true, LeaderEpoch: a.LeaderEpoch}, nil
 }
 

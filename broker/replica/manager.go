@@ -88,9 +88,13 @@ type Manager struct {
 		sync.Mutex
 		epoch  meta.ControllerEpoch // highest seen; in memory only, as in Kafka
 		heeded bool                 // a LeaderAndIsr was applied: high watermarks may be checkpointed
-		// What the request being applied changes about who is followed.
-		stopFetch, startFetch []*fetchState
-		led                   bool // it began leaderships that others have to follow
+		// moves is what the request being applied changes about who follows whom. Its mutex is a leaf: the partitions of a
+		// request are worked on side by side.
+		moves struct {
+			sync.Mutex
+			stop, start []*fetchState
+			led         bool // it began leaderships that others have to follow
+		}
 	}
 
 	mu struct {
