@@ -80,6 +80,7 @@ func (p *Partition) append(r AppendRequest) Appended {
 	p.mu.RUnlock()
 	if a.Err == nil {
 		p.leoWaiters.reached(a.LEO)
+		p.watchers.mark(true)
 	}
 	return a
 }

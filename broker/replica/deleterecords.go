@@ -93,6 +93,7 @@ func (p *Partition) deleteRecords(d *Deletion) error {
 	if _, err := log.AdvanceLogStartOffset(d.Before); err != nil {
 		return fmt.Errorf("delete records of %s before %d: %w", p.tp, d.Before, err)
 	}
+	p.watchers.mark(true)
 	p.leoWaiters.wakeAll() // followers are to take the new start over now, not with their next records
 	return nil
 }

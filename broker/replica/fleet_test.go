@@ -172,18 +172,7 @@ func (f *fleet) alive() []meta.BrokerID {
 
 // tellBrokers sends UpdateMetadata to everybody: who is alive, and all partitions.
 func (f *fleet) tellBrokers() {
-	req := kmsg.NewPtrUpdateMetadataRequest()
-	req.Version, req.ControllerID = 8, 1
-	for _, id := range f.alive() {
-		b := kmsg.NewUpdateMetadataRequestLiveBroker()
-		b.ID = int32(id)
-		rack := fmt.Sprintf("rack-%d", id)
-		b.Rack = &rack
-		e := kmsg.NewUpdateMetadataRequestLiveBrokerEndpoint()
-		e.ListenerName, e.Host, e.Port = "PLAINTEXT", "localhost", 9092
-		b.Endpoints = append(b.Endpoints, e)
-		req.LiveBrokers = append(req.LiveBrokers, b)
-	}
+	req := liveBrokers(f.alive()...)
 	for tp, p := range f.parts {
 		topic := kmsg.NewUpdateMetadataRequestTopicState()
 		topic.Topic, topic.TopicID = tp.Topic, p.id
@@ -195,6 +184,23 @@ func (f *fleet) tellBrokers() {
 	for _, id := range f.alive() {
 		f.nodes[id].cache.Apply(req)
 	}
+}
+
+// liveBrokers is an UpdateMetadata that says who is alive.
+func liveBrokers(ids ...meta.BrokerID) *kmsg.UpdateMetadataRequest {
+	req := kmsg.NewPtrUpdateMetadataRequest()
+	req.Version, req.ControllerID = 8, 1
+	for _, id := range ids {
+		b := kmsg.NewUpdateMetadataRequestLiveBroker()
+		b.ID = int32(id)
+		rack := fmt.Sprintf("rack-%d", id)
+		b.Rack = &rack
+		e := kmsg.NewUpdateMetadataRequestLiveBrokerEndpoint()
+		e.ListenerName, e.Host, e.Port = "PLAINTEXT", "localhost", 9092
+		b.Endpoints = append(b.Endpoints, e)
+		req.LiveBrokers = append(req.LiveBrokers, b)
+	}
+	return req
 }
 
 // create makes partition 0 of a topic, led by the first replica.
@@ -212,7 +218,7 @@ func (f *fleet) create(topic string, replicas ...meta.BrokerID) meta.TopicPartit
 func (f *fleet) tell(tp meta.TopicPartition, to ...meta.BrokerID) {
 	f.t.Helper()
 	for _, id := range to {
-		if n := f.nodes[id]; n.alive.Load() {
+		if n := f.nodes[id]; n != nil && n.alive.Load() {
 			check(f.t, n.told(tp))
 		}
 	}
@@ -288,6 +294,15 @@ func testBatch(n int, value string) []byte {
 		panic(err)
 	}
 	return batch
+}
+
+// asked returns what others asked of a node since the last time.
+func (f *fleet) asked(id meta.BrokerID) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	requests := f.nodes[id].requests
+	f.nodes[id].requests = nil
+	return requests
 }
 
 // append appends one batch of n records at a node as its producer would and returns what became of it.
@@ -384,7 +399,7 @@ func (f *fleet) wantSame(tp meta.TopicPartition) {
 	var first []byte
 	from := meta.NoBroker
 	for _, id := range f.parts[tp].Replicas {
-		if !f.nodes[id].alive.Load() {
+		if n := f.nodes[id]; n == nil || !n.alive.Load() {
 			continue
 		}
 		c := f.content(id, tp)
@@ -412,16 +427,76 @@ type testLink struct {
 	closed   bool
 }
 
-// testSession is the leader's side of a fetch session.
+// testSession is the leader's side of a fetch session. The first fetch is read as a whole, the others through a watch.
 type testSession struct {
 	epoch int32
 	byID  bool
-	parts []*testSessionPartition
+	parts []*testSessionPartition // by slot; nil: free
+	watch *FetchWatch
 }
 
 type testSessionPartition struct {
 	FetchPartition
 	hw, start int64
+}
+
+// apply takes a request over and says what it changes for the watch.
+func (s *testSession) apply(q *FetchQuery) (asks []WatchAsk, gone []int) {
+	find := func(tp meta.TopicPartition) int {
+		return slices.IndexFunc(s.parts, func(p *testSessionPartition) bool { return p != nil && p.Partition == tp })
+	}
+	for _, p := range q.Partitions {
+		i := find(p.Partition)
+		if i < 0 {
+			if i = slices.Index(s.parts, nil); i < 0 {
+				i = len(s.parts)
+				s.parts = append(s.parts, nil)
+			}
+			s.parts[i] = &testSessionPartition{p, -2, -2}
+		}
+		s.parts[i].FetchPartition = p
+	}
+	for _, p := range q.Forgotten {
+		if i := find(p.Partition); i >= 0 {
+			s.parts[i] = nil
+			gone = append(gone, i)
+		}
+	}
+	for _, p := range q.Partitions {
+		if i := find(p.Partition); i >= 0 {
+			asks = append(asks, WatchAsk{Slot: i, FetchPartition: p})
+		}
+	}
+	return asks, gone
+}
+
+// read fetches what the session has to look at.
+func (s *testSession) read(ctx context.Context, m *Manager, params *FetchParams, asks []WatchAsk, gone []int) []Polled {
+	if s.epoch == 1 { // the whole
+		var slots []int
+		var parts []FetchPartition
+		for i, p := range s.parts {
+			if p != nil {
+				slots, parts = append(slots, i), append(parts, p.FetchPartition)
+			}
+		}
+		fetched := m.Fetch(ctx, params, parts)
+		polled := make([]Polled, len(slots))
+		for i := range polled {
+			polled[i] = Polled{slots[i], fetched[i]}
+		}
+		return polled
+	}
+	if s.watch == nil {
+		s.watch = m.NewWatch(params.Replica)
+		asks = nil
+		for i, p := range s.parts {
+			if p != nil {
+				asks = append(asks, WatchAsk{i, p.FetchPartition})
+			}
+		}
+	}
+	return s.watch.Poll(ctx, params, asks, gone)
 }
 
 func (l *testLink) reach() (*Manager, error) {
@@ -482,26 +557,20 @@ func (l *testLink) Fetch(ctx context.Context, q *FetchQuery) (*FetchReply, error
 	}
 	for _, p := range q.Partitions {
 		l.note("fetch %s at %d epoch %d last %d", p.Partition, p.Offset, p.CurrentLeaderEpoch, p.LastFetchedEpoch)
-		i := slices.IndexFunc(s.parts, func(o *testSessionPartition) bool { return o.Partition == p.Partition })
-		if i < 0 {
-			s.parts = append(s.parts, &testSessionPartition{p, -2, -2})
-		} else {
-			s.parts[i].FetchPartition = p
-		}
 	}
 	for _, gone := range q.Forgotten {
 		l.note("forget %s", gone.Partition)
-		s.parts = slices.DeleteFunc(s.parts, func(o *testSessionPartition) bool { return o.Partition == gone.Partition })
 	}
+	asks, gone := s.apply(q)
 	full := s.epoch == 0
 	s.epoch++
-	parts := make([]FetchPartition, len(s.parts))
-	for i, p := range s.parts {
-		parts[i] = p.FetchPartition
-	}
-	fetched := m.Fetch(ctx, &FetchParams{Replica: l.from.id, ReplicaEpoch: q.BrokerEpoch, MaxWait: q.MaxWait, MinBytes: q.MinBytes,
-		MaxBytes: q.MaxBytes, WholeBatch: true}, parts)
-	defer releaseAll(fetched)
+	fetched := s.read(ctx, m, &FetchParams{Replica: l.from.id, ReplicaEpoch: q.BrokerEpoch, MaxWait: q.MaxWait, MinBytes: q.MinBytes,
+		MaxBytes: q.MaxBytes, WholeBatch: true}, asks, gone)
+	defer func() {
+		for i := range fetched {
+			fetched[i].Release()
+		}
+	}()
 	if _, err := l.reach(); err != nil || ctx.Err() != nil {
 		return nil, errUnreachable
 	}
@@ -515,17 +584,17 @@ func (l *testLink) Fetch(ctx context.Context, q *FetchQuery) (*FetchReply, error
 		}
 	}
 	for i := range fetched {
-		r, p := &fetched[i], s.parts[i]
+		r, p := &fetched[i], s.parts[fetched[i].Slot]
 		if !full && r.Err == nil && r.Diverging == nil && r.Bytes() == 0 && r.HighWatermark == p.hw && r.LogStartOffset == p.start {
 			continue
 		}
 		p.hw, p.start = r.HighWatermark, r.LogStartOffset
-		a := ReplyPartition{Partition: parts[i].Partition.Partition, Err: r.Err, HighWatermark: r.HighWatermark,
+		a := ReplyPartition{Partition: p.Partition.Partition, Err: r.Err, HighWatermark: r.HighWatermark,
 			LogStartOffset: r.LogStartOffset, Diverging: r.Diverging}
 		if q.ByID {
-			a.TopicID = parts[i].TopicID
+			a.TopicID = p.TopicID
 		} else {
-			a.Topic = parts[i].Partition.Topic
+			a.Topic = p.Partition.Topic
 		}
 		if n := r.Bytes(); n > 0 {
 			a.Records = make([]byte, n)

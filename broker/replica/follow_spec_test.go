@@ -92,15 +92,13 @@ func TestIdlePartitionsCostNothing(t *testing.T) {
 			tps = append(tps, f.create(fmt.Sprintf("topic-%d", i), 1, 2))
 		}
 		time.Sleep(2100 * time.Millisecond)
-		leader := f.nodes[1]
-		if n := len(leader.requests); n != 50 {
-			t.Errorf("%d partitions were named to the leader, want each once:\n%s", n, strings.Join(leader.requests, "\n"))
+		if asked := f.asked(1); len(asked) != 50 {
+			t.Errorf("%d partitions were named to the leader, want each once:\n%s", len(asked), strings.Join(asked, "\n"))
 		}
-		leader.requests = nil
 		check(t, f.commit(tps[7], 1))
 		time.Sleep(10 * time.Second)
-		if want := []string{"2: fetch topic-7-0 at 1 epoch 0 last 0"}; !slices.Equal(leader.requests, want) {
-			t.Errorf("after one append the leader was told %q, want %q", leader.requests, want)
+		if asked, want := f.asked(1), []string{"2: fetch topic-7-0 at 1 epoch 0 last 0"}; !slices.Equal(asked, want) {
+			t.Errorf("after one append the leader was told %q, want %q", asked, want)
 		}
 	})
 }
@@ -111,16 +109,15 @@ func TestALostSessionIsOpenedAnew(t *testing.T) {
 		a, b := f.create("a", 1, 2), f.create("b", 1, 2)
 		check(t, f.commit(a, 1))
 		time.Sleep(1100 * time.Millisecond)
-		leader := f.nodes[1]
+		f.asked(1)
 		f.mu.Lock()
-		clear(leader.sessions)
-		leader.requests = nil
+		clear(f.nodes[1].sessions)
 		f.mu.Unlock()
 		check(t, f.commit(b, 1))
 		synctest.Wait()
 		f.wantSame(b)
 		want := []string{"2: fetch a-0 at 1 epoch 0 last 0", "2: fetch b-0 at 1 epoch 0 last 0"}
-		if got := slices.Sorted(slices.Values(leader.requests)); !slices.Equal(got, want) {
+		if got := slices.Sorted(slices.Values(f.asked(1))); !slices.Equal(got, want) {
 			t.Errorf("the leader was told %q, want %q", got, want)
 		}
 	})
@@ -132,12 +129,10 @@ func TestASessionFollowsTheAssignment(t *testing.T) {
 		a, b := f.create("a", 1, 2, 3), f.create("b", 1, 2, 3)
 		check(t, f.commit(a, 1))
 		check(t, f.commit(b, 1))
-		f.mu.Lock()
-		f.nodes[1].requests = nil
-		f.mu.Unlock()
+		f.asked(1)
 		f.elect(b, 3, 1, 2, 3)
 		time.Sleep(2100 * time.Millisecond)
-		got := f.nodes[1].requests
+		got := f.asked(1)
 		if !slices.Contains(got, "2: forget b-0") || !slices.Contains(got, "3: forget b-0") {
 			t.Errorf("broker 1 was told %q", got)
 		}
@@ -347,7 +342,7 @@ func TestAFollowersHighWatermarkMayGoDown(t *testing.T) {
 		time.Sleep(1100 * time.Millisecond)
 		f.log(2, tp).SetHighWatermark(5)
 		f.log(1, tp).SetHighWatermark(3)
-		time.Sleep(1100 * time.Millisecond)
+		time.Sleep(watchSweep + 1100*time.Millisecond)
 		f.wantState(2, tp, "start 0 hw 3 leo 5 epochs 0@0")
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -47,7 +48,10 @@ func (p *Partition) isReplicaLocked(id meta.BrokerID) bool {
 // followerFetchedLocked notes a follower's fetch, lets the high watermark follow and, if the follower has caught up, asks
 // for it to be in the ISR; mu is held for reading. leo is the log end offset from before the read.
 func (p *Partition) followerFetchedLocked(params *FetchParams, f *FetchPartition, leo int64) {
-	now := p.m.clock()
+	now := params.now
+	if now.IsZero() {
+		now = p.m.clock()
+	}
 	p.followers.Lock()
 	follower, known := p.followers.progress[params.Replica]
 	if !known {
@@ -65,6 +69,29 @@ func (p *Partition) followerFetchedLocked(params *FetchParams, f *FetchPartition
 	}
 	if (moved || startMoved) && p.m.lowWatermarkWaiters.Load() > 0 {
 		p.hwWaiters.wakeAll()
+	}
+}
+
+// attachClock lets a follower's progress go by the clock of a watch, for as long as nothing moves. It refuses if a fetch as
+// asked would still tell something of the follower.
+func (p *Partition) attachClock(id meta.BrokerID, asked *FetchPartition, clock *atomic.Int64) bool {
+	p.followers.Lock()
+	defer p.followers.Unlock()
+	f := p.followers.progress[id]
+	if f == nil || f.leo != asked.Offset || f.logStart != asked.LogStart {
+		return false
+	}
+	f.detach()
+	f.clock = clock
+	return true
+}
+
+// detachClock ends that, if the clock is still the one.
+func (p *Partition) detachClock(id meta.BrokerID, clock *atomic.Int64) {
+	p.followers.Lock()
+	defer p.followers.Unlock()
+	if f, known := p.followers.progress[id]; known && f.clock == clock {
+		f.detach()
 	}
 }
 
@@ -155,6 +182,7 @@ func (p *Partition) wantedISRLocked(now time.Time, fetched meta.BrokerID) (isr [
 		r := reason{follower: id, leo: leo}
 		if f != nil {
 			r.f = *f
+			r.f.detach()
 		}
 		why = append(why, r)
 	}
@@ -197,6 +225,7 @@ func (p *Partition) decided(proposal ISRProposal, d ISRDecision) {
 		p.advanceLocked(p.m.clock())
 		p.mu.RUnlock()
 		p.hwWaiters.wakeAll() // acks=all waits look at the size of the ISR too
+		p.watchers.mark(false)
 	case retry:
 		p.propose(proposal)
 	case d.Err != nil:

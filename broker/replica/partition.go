@@ -43,6 +43,8 @@ type Partition struct {
 
 	// Who waits for the log end, the high watermark, the last stable offset to get somewhere.
 	leoWaiters, hwWaiters, lsoWaiters waitlist
+	// The fetch sessions of followers that have this partition.
+	watchers watchers
 }
 
 // state is a partition's role and what the controller said of it.
@@ -188,6 +190,7 @@ func (p *Partition) remoteEndsLocked(now time.Time) []remoteEnd {
 func (p *Partition) visibleMoved(log *storage.Log) {
 	p.hwWaiters.reached(log.HighWatermark())
 	p.lsoWaiters.reached(log.LastStableOffset())
+	p.watchers.mark(false) // told with the next answer
 }
 
 // roleChanged wakes everybody: whoever waited must see that the role is another one now.
@@ -195,4 +198,5 @@ func (p *Partition) roleChanged() {
 	p.leoWaiters.wakeAll()
 	p.hwWaiters.wakeAll()
 	p.lsoWaiters.wakeAll()
+	p.watchers.mark(true)
 }

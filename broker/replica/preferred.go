@@ -34,7 +34,7 @@ func (p *Partition) preferredReplicaLocked(params *FetchParams, offset int64) me
 		if f == nil || f.leo < offset || f.logStart > offset {
 			continue
 		}
-		candidates = append(candidates, replicaView{id: id, rack: rackOf(id), leo: f.leo, caughtUp: f.caughtUp})
+		candidates = append(candidates, replicaView{id: id, rack: rackOf(id), leo: f.leo, caughtUp: f.lastCaughtUp()})
 	}
 	p.followers.Unlock()
 	if best := closest(candidates, self.id, params.Rack); best != self.id {

@@ -1,12 +1,13 @@
 package replica
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/kraal-mq/kraal/zkstore/meta"
 )
 
-// progress is what a leader knows of one remote replica. Guarded by Partition.mu; no clock is read here.
+// progress is what a leader knows of one remote replica. Guarded by Partition.followers; no time is read here.
 // The rules are those of Kafka's Replica.updateFetchStateOrThrow.
 type progress struct {
 	// leo is the offset of the replica's last fetch: all below it is on the replica's disk. -1: it has not fetched yet.
@@ -20,10 +21,36 @@ type progress struct {
 	caughtUp time.Time
 	// epoch is the broker epoch the replica fetched with, or meta.NoBrokerEpoch.
 	epoch meta.BrokerEpoch
+	// clock, if not nil, is when the replica last polled the session it has this partition in (Unix nanoseconds), and found
+	// nothing new here: it is caught up as of then, although the partition was not looked at. See [FetchWatch].
+	clock *atomic.Int64
+}
+
+// polled is the time of the last poll that did not look at this partition; zero if there was none since the last that did.
+func (p *progress) polled() time.Time {
+	if p.clock == nil {
+		return time.Time{}
+	}
+	if t := time.Unix(0, p.clock.Load()); t.After(p.at) {
+		return t
+	}
+	return time.Time{}
+}
+
+// lastCaughtUp is the last time the replica is known to have held all the leader had.
+func (p *progress) lastCaughtUp() time.Time { return later(p.caughtUp, p.polled()) }
+
+// detach notes what the clock says, and goes by it no longer.
+func (p *progress) detach() {
+	if t := p.polled(); !t.IsZero() {
+		p.at, p.caughtUp = t, later(p.caughtUp, t)
+	}
+	p.clock = nil
 }
 
 // fetched notes a fetch at offset, made at now, when the leader's log ended at leaderLEO.
 func (p *progress) fetched(offset, logStart, leaderLEO int64, now time.Time, epoch meta.BrokerEpoch) {
+	p.detach()
 	switch {
 	case offset >= leaderLEO:
 		p.caughtUp = later(p.caughtUp, now)
@@ -46,6 +73,7 @@ func (p *progress) becameLeader(inISR bool, now time.Time) {
 
 // newEpoch keeps what the replica has fetched, when this broker leads on into a new leader epoch.
 func (p *progress) newEpoch(inISR bool, epochStart int64, now time.Time) {
+	p.detach()
 	p.leaderLEO = epochStart
 	if inISR {
 		p.at, p.caughtUp = now, now
@@ -56,7 +84,7 @@ func (p *progress) newEpoch(inISR bool, epochStart int64, now time.Time) {
 
 // isCaughtUp reports whether the replica holds everything, or did within the last maxLag.
 func (p *progress) isCaughtUp(leaderLEO int64, now time.Time, maxLag time.Duration) bool {
-	return p.leo == leaderLEO || now.Sub(p.caughtUp) <= maxLag
+	return p.leo == leaderLEO || now.Sub(p.lastCaughtUp()) <= maxLag
 }
 
 func later(a, b time.Time) time.Time {

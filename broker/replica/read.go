@@ -3,6 +3,8 @@ package replica
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/kraal-mq/kraal/broker/storage"
@@ -40,6 +42,10 @@ type FetchParams struct {
 	// FromFollower: a consumer that may read from a follower (version 11 and later).
 	FromFollower bool
 	Rack         string // of the consumer; empty: unknown
+
+	// Of a watch's poll: when it began, and the clock that clean partitions go by.
+	now   time.Time
+	clock *atomic.Int64
 }
 
 func (f *FetchParams) fromReplica() bool { return f.Replica >= 0 }
@@ -72,7 +78,8 @@ type Fetched struct {
 	// DownConversion is message.downconversion.enable of the topic.
 	DownConversion bool
 
-	end int64 // how far the reader was allowed to see
+	end   int64 // how far the reader was allowed to see
+	clean bool  // the follower has all there is, and is in the ISR
 }
 
 // isNews reports whether there is more to tell than records, so that nothing is waited for.
@@ -141,16 +148,25 @@ func (m *Manager) readAll(params *FetchParams, parts []FetchPartition, first boo
 }
 
 func (m *Manager) read(params *FetchParams, f *FetchPartition, left int, minOne, first bool, r *Fetched) {
-	r.HighWatermark, r.LastStableOffset, r.LogStartOffset, r.PreferredReplica = -1, -1, -1, meta.NoBroker
 	p, err := m.partition(f.Partition)
 	if err != nil {
-		r.Err = err
+		r.fail(err)
 		return
 	}
+	m.readHosted(p, params, f, left, minOne, first, r)
+}
+
+func (m *Manager) readHosted(p *Partition, params *FetchParams, f *FetchPartition, left int, minOne, first bool, r *Fetched) {
+	r.HighWatermark, r.LastStableOffset, r.LogStartOffset, r.PreferredReplica = -1, -1, -1, meta.NoBroker
 	if err := p.read(params, f, left, minOne, first, r); err != nil {
 		r.Release()
-		*r = Fetched{Err: err, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1, PreferredReplica: meta.NoBroker}
+		r.fail(err)
 	}
+}
+
+// fail makes an error of a result.
+func (f *Fetched) fail(err error) {
+	*f = Fetched{Err: err, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1, PreferredReplica: meta.NoBroker}
 }
 
 // read serves one partition of a fetch. The order of the checks is Kafka's (ReplicaManager.readFromLog, Partition.fetchRecords).
@@ -209,8 +225,13 @@ func (p *Partition) read(params *FetchParams, f *FetchPartition, left int, minOn
 	if err := p.readLog(log, params, f, min(f.MaxBytes, left), upTo, minOne, r); err != nil {
 		return err
 	}
-	if first && params.fromReplica() && p.mu.role == leading {
-		p.followerFetchedLocked(params, f, leo)
+	if params.fromReplica() && p.mu.role == leading {
+		if first {
+			p.followerFetchedLocked(params, f, leo)
+		}
+		if params.clock != nil && f.Offset >= leo && slices.Contains(p.mu.isr, params.Replica) {
+			r.clean = p.attachClock(params.Replica, f, params.clock)
+		}
 	}
 	return nil
 }
