@@ -262,6 +262,8 @@ func (p *Partition) leadLocked(a *Assigned) (*RoleChange, error) {
 	p.advanceLocked(now)
 	if !led {
 		p.roleChanged()
+	} else {
+		p.watchers.mark(true) // those who fetch in the old epoch are to hear of the new one
 	}
 	if len(a.Replicas) > 1 {
 		moves := &p.m.control.moves

@@ -81,6 +81,7 @@ type Manager struct {
 	metrics  *metrics
 	fetchers *fetchers
 	leads    leaderships
+	watches  watchSet
 
 	// control serialises LeaderAndIsr, StopReplica and UpdateMetadata, which must not overtake each other.
 	// Taken before mu.
@@ -154,6 +155,7 @@ func (m *Manager) runCheckpoints(ctx context.Context) {
 			return
 		case <-ticker.C:
 			m.CheckpointHighWatermarks()
+			m.watches.expire(m.clock())
 		}
 	}
 }
