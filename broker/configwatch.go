@@ -163,7 +163,7 @@ func (b *Broker) applyBrokerConfig(ctx context.Context, z *zkstore.Store, level 
 	if err := b.dynamic.Apply(level, stored); err != nil {
 		b.log.Error("a change of the broker's configuration cannot be applied; the old one stays in force", zap.Stringer("entity", e), zap.Error(err))
 	}
-	return nil
+	return b.life.readvertise(ctx, z)
 }
 
 // configChanged is called for each change notice.

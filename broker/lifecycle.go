@@ -28,6 +28,8 @@ type lifecycle struct {
 	current  atomic.Pointer[attached]
 	stopping atomic.Bool
 	features *featureEpoch
+	// advertised is what the present registration says; nil before the first. It belongs to whoever registers: the start, then Run.
+	advertised []meta.Endpoint
 	configs  *zkstore.Follower // keeps its place in the queue of changes over sessions
 }
 
@@ -238,15 +240,37 @@ func (l *lifecycle) registerIn(ctx context.Context, previous int64) error {
 	if err != nil {
 		return err
 	}
-	cfg := l.b.dynamic.Current()
-	epoch, err := a.store.RegisterBroker(ctx, zkstore.BrokerRegistration{ID: l.b.id, Endpoints: endpoints, Rack: cfg.Broker.Rack,
-		JMXPort: -1, Timestamp: time.Now(), Version: registrationVersion(cfg.Broker.InterBrokerProtocol)}, previous)
+	epoch, err := a.store.RegisterBroker(ctx, l.registration(endpoints), previous)
 	if err != nil {
 		return fmt.Errorf("register broker %d: %w", l.b.id, err)
 	}
+	l.advertised = endpoints
 	l.b.hosts.SetBrokerEpoch(epoch)
 	l.log.Info("registered", zap.Int32("broker", int32(l.b.id)), zap.Int64("broker_epoch", int64(epoch)))
 	l.b.ctl.Attach(a.store)
+	return nil
+}
+
+func (l *lifecycle) registration(endpoints []meta.Endpoint) zkstore.BrokerRegistration {
+	cfg := l.b.dynamic.Current()
+	return zkstore.BrokerRegistration{ID: l.b.id, Endpoints: endpoints, Rack: cfg.Broker.Rack,
+		JMXPort: -1, Timestamp: time.Now(), Version: registrationVersion(cfg.Broker.InterBrokerProtocol)}
+}
+
+// readvertise rewrites the registration when advertised.listeners has changed since; the broker epoch stays.
+func (l *lifecycle) readvertise(ctx context.Context, z *zkstore.Store) error {
+	if l.advertised == nil {
+		return nil
+	}
+	endpoints, err := l.b.endpoints()
+	if err != nil || slices.Equal(endpoints, l.advertised) {
+		return err
+	}
+	if err := z.UpdateBroker(ctx, l.registration(endpoints)); err != nil {
+		return fmt.Errorf("advertise other addresses: %w", err)
+	}
+	l.advertised = endpoints
+	l.log.Info("other addresses advertised", zap.Any("endpoints", endpoints))
 	return nil
 }
 
