@@ -58,6 +58,9 @@ func (l *Log) flushTo(offset int64) error {
 	if err := l.syncSegments(todo, false); err != nil {
 		return err
 	}
+	if err := l.Err(); err != nil {
+		return err // the directory failed meanwhile, and closed files count as synced
+	}
 	raise(&l.indexedTo, active)
 	raise(&l.recoveryPoint, target)
 	l.lastFlushMs.Store(l.env.nowMs())

@@ -28,6 +28,10 @@ type segment struct {
 
 	size atomic.Int64 // bytes of whole batches in the .log file
 
+	// syncing lets one sync at a time run: one that finds nothing left to do must not return before the one that does it.
+	// Taken before mu.
+	syncing sync.Mutex
+
 	mu      sync.Mutex
 	stage   string // "", .cleaned, .swap or .deleted: behind all file names
 	active  bool   // appended to: the index files are preallocated
@@ -356,6 +360,8 @@ func (s *segment) trimLocked() error {
 // sync makes the records durable, with indexes also those: what is needed before the recovery point may pass the
 // segment.
 func (s *segment) sync(indexes bool) error {
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
 	s.mu.Lock()
 	var todo [4]*handle
 	var names [4]string
