@@ -201,6 +201,9 @@ func (c *cleaner) point(l *Log) (int64, bool) {
 // put checkpoints a log's first dirty offset.
 func (c *cleaner) put(l *Log, offset int64) error {
 	return c.update(l, func(points map[meta.TopicPartition]int64) bool {
+		if l.Err() != nil {
+			return false // deleted: the next log of that name is another
+		}
 		old, ok := points[l.tp]
 		points[l.tp] = offset
 		return !ok || old != offset

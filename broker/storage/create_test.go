@@ -74,3 +74,17 @@ func TestLogsMadeSideBySide(t *testing.T) {
 		check(t, again.Close())
 	}
 }
+
+// A compaction that ends while its log is deleted must not leave its position to the next topic of that name.
+func TestDeletedLogLeavesNoCleanerPosition(t *testing.T) {
+	m := openTestManager(t, ManagerOptions{Dirs: []string{"/logs"}, FS: vfs.NewMem()})
+	tp := meta.TopicPartition{Topic: "t"}
+	l, err := m.GetOrCreate(tp, CreateOptions{IsNew: true})
+	check(t, err)
+	check(t, m.cleaner.put(l, 3))
+	check(t, m.Delete(tp))
+	check(t, m.cleaner.put(l, 5))
+	if at, ok := m.cleaner.point(l); ok {
+		t.Errorf("the cleaner is at %d in a log that is gone", at)
+	}
+}

@@ -214,17 +214,18 @@ func (m *Manager) take(from map[meta.TopicPartition]*Log, tp meta.TopicPartition
 
 // deleteLog ends a log and renames its directory away.
 func (m *Manager) deleteLog(l *Log) error {
-	m.cleaner.forget(l)
 	l.flushMu.Lock()
 	defer l.flushMu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.Err(); err != nil {
 		l.end(ErrDeleted)
+		m.cleaner.forget(l)
 		l.abandonLocked()
 		return err
 	}
 	l.end(ErrDeleted)
+	m.cleaner.forget(l) // now that a compaction under way cannot put its position there any more
 	l.mu.generation++
 	l.abandonLocked()
 	return m.renameAway(l, deleteDirSuffix)
