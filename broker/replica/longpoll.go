@@ -48,6 +48,8 @@ func (l *longPoll) wait(ctx context.Context) {
 			return
 		}
 		l.hosted[i] = p
+		// Once: from here on whoever moves an offset may read them, at any time.
+		l.waits[i].waiter, l.waits[i].tag = l.wake, i
 		l.register(i)
 	}
 	for {
@@ -75,7 +77,6 @@ func (l *longPoll) wait(ctx context.Context) {
 // once: nobody would tell.
 func (l *longPoll) register(i int) {
 	p, e := l.hosted[i], &l.waits[i]
-	e.waiter, e.tag = l.wake, i
 	next := l.results[i].end + 1
 	p.listFor(l.params).add(e, next)
 	if p.visibleEnd(l.params) >= next {
