@@ -38,6 +38,8 @@ type Session struct {
 		timeout time.Duration
 		up      chan struct{} // closed while connected; replaced when the connection is lost
 		isUp    bool
+		// heldAt is the latest moment at which the session is known to have been alive.
+		heldAt time.Time
 	}
 }
 
@@ -157,6 +159,25 @@ func (s *Session) Connected() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.mu.isUp && s.mu.err == nil
+}
+
+// Held reports whether the session is certain to be alive. ZooKeeper expires a session when it has not heard from its
+// client for the session timeout, and what it has heard is known from what it answered: a request that was answered had
+// arrived after it was sent. So this says no as soon as the session may be gone, perhaps long before that is told, and in
+// a process that was stopped for a while from its first moment on, whatever answers from before it still finds unread.
+func (s *Session) Held() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.err == nil && time.Since(s.mu.heldAt) < s.mu.timeout
+}
+
+// held is told when a request was sent that has been answered now.
+func (s *Session) held(at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at.After(s.mu.heldAt) {
+		s.mu.heldAt = at
+	}
 }
 
 // Close ends the session, which deletes its ephemeral znodes, and waits for everything the session started.

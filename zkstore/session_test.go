@@ -247,3 +247,62 @@ func TestEnsembleLeaderDies(t *testing.T) {
 	must(t, z.s.create(ctx, TopicPath("t"), encodeTopic(meta.TopicAssignment{})))
 	signalled(t, w)
 }
+
+// A session is in doubt from the moment at which ZooKeeper may have ended it, though nobody has said so, and no longer in doubt
+// once ZooKeeper has answered something that was asked after that.
+func TestHeld(t *testing.T) {
+	server := zktest.Start(t)
+	z := open(t, server, func(o *Options) { o.SessionTimeout = 2 * time.Second })
+	s := z.Session()
+	if !s.Held() {
+		t.Error("a new session is in doubt")
+	}
+	must(t, z.EnsurePersistentPaths(testContext(t)))
+	began := time.Now()
+	server.Stop()
+	if !s.Held() && time.Since(began) < s.Timeout()/2 {
+		t.Error("in doubt at once, although ZooKeeper waits, too")
+	}
+	eventually(t, "the session is in doubt", func() bool { return !s.Held() })
+	if took := time.Since(began); took > s.Timeout()+time.Second || s.Err() != nil {
+		t.Errorf("in doubt after %v: %v", took, s.Err())
+	}
+	server.Start() // sessions outlive ZooKeeper's restart
+	eventually(t, "the session is beyond doubt again", s.Held)
+
+	// Pings alone keep it so.
+	for until := time.Now().Add(3 * s.Timeout() / 2); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
+		if !s.Held() && s.Connected() {
+			t.Fatal("an idle session is in doubt")
+		}
+	}
+	must(t, s.Close())
+	if s.Held() {
+		t.Error("held after its end")
+	}
+}
+
+func TestSendTimes(t *testing.T) {
+	var q sendTimes
+	if _, ok := q.pop(); ok {
+		t.Error("something in an empty queue")
+	}
+	in, out := 0, 0
+	for round := range 50 {
+		for range 1 + round*7%20 {
+			q.push(timeOf(int64(in)))
+			in++
+		}
+		for range 1 + round*5%18 {
+			if at, ok := q.pop(); ok {
+				if at != timeOf(int64(out)) {
+					t.Fatalf("%v is number %d", at, out)
+				}
+				out++
+			}
+		}
+	}
+	if in-out != q.n || out == 0 {
+		t.Error(in, out, q.n)
+	}
+}

@@ -40,14 +40,15 @@ type wireConn struct {
 	readBy   time.Time // what the library set last; given to the socket only when the socket is read
 	greeting []byte    // the server's connection response, still to be handed to the library
 	greeted  bool
-	asked    bool // the connection request has been written
-	ahead    int  // bytes of the frame being handed to the library
+	asked    time.Time // when the connection request was written; zero: not yet
+	ahead    int       // bytes of the frame being handed to the library
 
 	out struct {
 		sync.Mutex
 		changed sync.Cond // pending grew, was taken, or closed
 		pending []byte
 		closed  bool
+		sent    sendTimes // of requests without an answer yet
 	}
 	own struct { // requests of exchange
 		sync.Mutex
@@ -62,6 +63,9 @@ type ownReply struct {
 	code int32 // the server's, and what err is about; 0: none
 	err  error
 }
+
+// watchXID is the xid of what the server sends unasked.
+const watchXID = -1
 
 // firstOwnXID and what is below it are ours: the library counts up from 1, and the server's own few are above.
 const firstOwnXID = -1000
@@ -128,6 +132,8 @@ func (w *wireConn) nextFrame() error {
 		if int32(binary.BigEndian.Uint32(b[16:])) == codeSessionExpired {
 			// A server took our connection over just before the session ended, and would leave it open.
 			w.s.end(ErrExpired)
+		} else if xid != watchXID {
+			w.answered()
 		}
 		if xid > firstOwnXID {
 			w.ahead = 4 + int(length)
@@ -148,6 +154,17 @@ func (w *wireConn) nextFrame() error {
 			return err
 		}
 		w.settle(xid, ownReplyOf(frame))
+	}
+}
+
+// answered notes an answer. Answers come in the order of the requests, so it is for the oldest; should a server think
+// otherwise, the session only seems to have been heard of earlier than it was.
+func (w *wireConn) answered() {
+	w.out.Lock()
+	at, ok := w.out.sent.pop()
+	w.out.Unlock()
+	if ok {
+		w.s.held(at)
 	}
 }
 
@@ -219,6 +236,7 @@ func (w *wireConn) greet() error {
 			w.s.o.Metrics.event(eventSASLAuthenticated)
 		}
 		w.s.established(id, timeout)
+		w.s.held(w.asked)
 	}
 	w.greeting = frame
 	w.start(timeout)
@@ -262,8 +280,8 @@ func (w *wireConn) start(timeout time.Duration) {
 
 // Write takes the bytes and never fails. The first packet, the connection request, goes out at once.
 func (w *wireConn) Write(p []byte) (int, error) {
-	if !w.asked {
-		w.asked = true
+	if w.asked.IsZero() {
+		w.asked = time.Now()
 		w.Conn.SetWriteDeadline(w.patience)
 		return w.Conn.Write(p)
 	}
@@ -271,6 +289,7 @@ func (w *wireConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// enqueue takes one request.
 func (w *wireConn) enqueue(p []byte) {
 	w.out.Lock()
 	defer w.out.Unlock()
@@ -279,6 +298,7 @@ func (w *wireConn) enqueue(p []byte) {
 	}
 	if !w.out.closed {
 		w.out.pending = append(w.out.pending, p...)
+		w.out.sent.push(time.Now())
 		w.out.changed.Broadcast()
 	}
 }
