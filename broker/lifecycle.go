@@ -30,7 +30,7 @@ type lifecycle struct {
 	features *featureEpoch
 	// advertised is what the present registration says; nil before the first. It belongs to whoever registers: the start, then Run.
 	advertised []meta.Endpoint
-	configs  *zkstore.Follower // keeps its place in the queue of changes over sessions
+	configs    *zkstore.Follower // keeps its place in the queue of changes over sessions
 }
 
 // attached is one session and the store on it.
