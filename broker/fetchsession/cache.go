@@ -58,15 +58,15 @@ func NewCache(o Options) *Cache {
 		s.mu.sessions = map[int32]*session{}
 	}
 	c.evictions = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "kraal_fetchsession_evictions_total", Help: "Fetch sessions that made room for others.",
+		Name: "kafka_server_fetchsessioncache_incrementalfetchsessionevictions_total", Help: "Fetch sessions that made room for others.",
 	})
 	if o.Metrics != nil {
 		o.Metrics.MustRegister(c.evictions,
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-				Name: "kraal_fetchsession_sessions", Help: "Fetch sessions.",
+				Name: "kafka_server_fetchsessioncache_numincrementalfetchsessions", Help: "Fetch sessions.",
 			}, func() float64 { return float64(c.Len()) }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-				Name: "kraal_fetchsession_partitions", Help: "Partitions of all fetch sessions.",
+				Name: "kafka_server_fetchsessioncache_numincrementalfetchpartitionscached", Help: "Partitions of all fetch sessions.",
 			}, func() float64 { return float64(c.partitions()) }))
 	}
 	return c

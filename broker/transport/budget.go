@@ -56,3 +56,10 @@ func (b *budget) giveBack(n int) {
 		b.mu.freed = nil
 	}
 }
+
+// inUse is how many bytes are taken, 0 without a limit: nobody counts then.
+func (b *budget) inUse() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mu.used
+}

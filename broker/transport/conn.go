@@ -271,6 +271,7 @@ func (c *Conn) open(r *Request, frame []byte) (relogin bool, err error) {
 		case c.auth.Claims(h):
 			return true, nil
 		case c.auth.Expired(r.Received):
+			c.srv.metrics.expired.Add(1)
 			return false, errLoginExpired
 		}
 	}

@@ -1,9 +1,16 @@
 package transport
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"math"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 type metrics struct {
 	listeners map[string]*listenerMetrics
+	// expired counts connections closed because their login had expired. In Kafka it is a gauge.
+	expired atomic.Int64
 }
 
 // listenerMetrics are those of one listener, looked up once.
@@ -14,7 +21,7 @@ type listenerMetrics struct {
 	evicted, closedIdle       prometheus.Counter
 }
 
-func newMetrics(r prometheus.Registerer, listeners []Listener) *metrics {
+func newMetrics(s *Server, r prometheus.Registerer, listeners []Listener) *metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kraal_transport_" + name, Help: help}, labels)
 		if r != nil {
@@ -46,5 +53,26 @@ func newMetrics(r prometheus.Registerer, listeners []Listener) *metrics {
 			closedIdle:   closed.WithLabelValues(l.Name, "idle"),
 		}
 	}
+	if r != nil {
+		m.registerGauges(s, r)
+	}
 	return m
+}
+
+func (m *metrics) registerGauges(s *Server, r prometheus.Registerer) {
+	gauge := func(name, help string, value func() float64) {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "kafka_network_" + name, Help: help}, value))
+	}
+	gauge("socketserver_memorypoolused", "Bytes of requests in memory, if queued.max.request.bytes bounds them.",
+		func() float64 { return float64(s.budget.inUse()) })
+	gauge("socketserver_memorypoolavailable", "What queued.max.request.bytes leaves for further requests; without it, the largest number there is.", func() float64 {
+		if s.budget.limit <= 0 {
+			return math.MaxInt64
+		}
+		return float64(max(0, s.budget.limit-s.budget.inUse()))
+	})
+	gauge("socketserver_expiredconnectionskilledcount", "Connections closed because they went on after their login had expired (KIP-368).",
+		func() float64 { return float64(m.expired.Load()) })
+	gauge("requestchannel_responsequeuesize", "Responses that are waited for or not sent yet, behind earlier ones of their connection.",
+		func() float64 { return float64(s.unsent()) })
 }

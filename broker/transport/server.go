@@ -89,10 +89,10 @@ func New(o Options) *Server {
 	o.setDefaults()
 	s := &Server{
 		o:        o,
-		metrics:  newMetrics(o.Metrics, o.Listeners),
 		stopping: make(chan struct{}),
 		cut:      make(chan struct{}),
 	}
+	s.metrics = newMetrics(s, o.Metrics, o.Listeners)
 	s.budget.limit = o.QueuedMaxBytes
 	s.pieces.New = func() any { return new(wire.Pieces) }
 	s.mu.changed.L = &s.mu
@@ -255,6 +255,16 @@ func (s *Server) Connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.mu.conns)
+}
+
+// unsent is how many responses connections still have to send.
+func (s *Server) unsent() (n int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.mu.conns {
+		n += c.unsent.Load()
+	}
+	return n
 }
 
 // add makes a connection known; false if the server is stopping.
