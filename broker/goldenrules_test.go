@@ -16,10 +16,8 @@ type rules struct {
 	instead func(*replay, *exchange)
 	// paused reports whether the recorded client had waited for the consequences of what it did before; nil: never.
 	paused func(*exchange) bool
-	// rewrite changes a request before it is sent, expect what was recorded for it and, for the names in it, what came; nil changes
-	// nothing.
-	rewrite func(*exchange, kmsg.Request) bool
-	expect  func(e *exchange, want, got kmsg.Response)
+	// expect changes what was recorded before it is compared with what came; nil changes nothing.
+	expect func(e *exchange, want, got kmsg.Response)
 }
 
 // skipRule leaves exchanges out: those for which is says so.
