@@ -61,16 +61,12 @@ func fetch(h *Handler, ctx context.Context, r *transport.Request) transport.Repl
 	f.setParams()
 	fromReplica := f.params.Replica >= 0
 	privileged := fromReplica && h.clusterAllowed(r.Conn, acl.ClusterAction)
-	session, code := h.Sessions.Begin(req, privileged, func(id meta.TopicID) (string, bool) {
-		if t := h.Metadata.Load().TopicByID(id); t != nil {
-			return t.Name, true
-		}
-		return "", false
-	})
-	if code != wire.None {
+	if code := f.begin(privileged); code != wire.None {
 		return transport.Reply{Body: &wire.FetchResponse{Version: req.Version, Code: code}}
 	}
-	f.session = session
+	if watch, ok := f.session.Watched().(*replica.FetchWatch); ok {
+		return transport.Reply{Body: f.poll(ctx, watch)}
+	}
 	f.plan(fromReplica && !privileged)
 	fetched := h.Replicas.Fetch(ctx, &f.params, f.reads)
 	return transport.Reply{Body: f.respond(fetched)}
@@ -111,11 +107,7 @@ func (f *fetching) plan(unauthorized bool) {
 		if f.refused[i] = f.refusal(p, unauthorized); f.refused[i] != wire.None {
 			continue
 		}
-		f.reads = append(f.reads, replica.FetchPartition{
-			Partition: meta.TopicPartition{Topic: p.Topic, Partition: p.Partition}, TopicID: p.TopicID,
-			Offset: p.FetchOffset, LogStart: p.LogStartOffset, MaxBytes: int(p.MaxBytes),
-			CurrentLeaderEpoch: p.CurrentLeaderEpoch, LastFetchedEpoch: p.LastFetchedEpoch,
-		})
+		f.reads = append(f.reads, readOf(p))
 		f.index = append(f.index, i)
 	}
 }
@@ -154,6 +146,13 @@ func (f *fetching) respond(fetched []replica.Fetched) *wire.FetchResponse {
 	resp := &wire.FetchResponse{Version: f.req.Version}
 	var include []bool
 	resp.SessionID, include, resp.Code = f.session.Finish(results)
+	f.compose(resp, answers, include)
+	f.session.Release()
+	return resp
+}
+
+// compose puts those of the answers to f.parts into the response that are to be included; the others are let go.
+func (f *fetching) compose(resp *wire.FetchResponse, answers []wire.FetchPartition, include []bool) {
 	for i := range answers {
 		if resp.Code != wire.None || !include[i] {
 			if s := answers[i].Records; s != nil {
@@ -164,8 +163,6 @@ func (f *fetching) respond(fetched []replica.Fetched) *wire.FetchResponse {
 		f.add(resp, &f.parts[i], answers[i])
 		f.nameLeader(resp, &answers[i])
 	}
-	f.session.Release()
-	return resp
 }
 
 // add puts an answer under its topic. Sessions keep the partitions of a topic together where they can.

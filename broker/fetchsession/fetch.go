@@ -41,6 +41,10 @@ type Fetch struct {
 	session *session
 	entries []*entry
 	epoch   int32
+	// Of a watched session, in place of partitions and entries; see watch.go.
+	watcher           any
+	asked, unresolved []Asked
+	forgotten         []int
 
 	// Of a full fetch that wants a session.
 	create, privileged, usesIDs bool
@@ -59,13 +63,20 @@ const firstIDVersion = 13
 // is true for a follower that may act as one (CLUSTER_ACTION). If the code is not None the response is empty, with
 // session id 0 and that code, and there is no Fetch.
 func (c *Cache) Begin(req *kmsg.FetchRequest, privileged bool, resolve func(meta.TopicID) (string, bool)) (*Fetch, wire.Code) {
+	return c.begin(req, privileged, resolve, nil)
+}
+
+// resolver gives the name of a topic id.
+type resolver = func(meta.TopicID) (string, bool)
+
+func (c *Cache) begin(req *kmsg.FetchRequest, privileged bool, resolve resolver, newWatcher func() any) (*Fetch, wire.Code) {
 	id, epoch := req.SessionID, req.SessionEpoch
 	if req.Version < 7 { // fetches had no sessions
 		id, epoch = noSession, finalEpoch
 	}
 	usesIDs := req.Version >= firstIDVersion
 	if epoch != initialEpoch && epoch != finalEpoch {
-		return c.continueSession(req, id, epoch, usesIDs, resolve)
+		return c.continueSession(req, id, epoch, usesIDs, resolve, newWatcher)
 	}
 	c.remove(id, nil)
 	return &Fetch{
@@ -78,7 +89,7 @@ func (c *Cache) Begin(req *kmsg.FetchRequest, privileged bool, resolve func(meta
 }
 
 // continueSession applies an incremental request to its session.
-func (c *Cache) continueSession(req *kmsg.FetchRequest, id, epoch int32, usesIDs bool, resolve func(meta.TopicID) (string, bool)) (*Fetch, wire.Code) {
+func (c *Cache) continueSession(req *kmsg.FetchRequest, id, epoch int32, usesIDs bool, resolve resolver, newWatcher func() any) (*Fetch, wire.Code) {
 	s := c.find(id)
 	if s == nil {
 		return nil, wire.ErrFetchSessionIDNotFound
@@ -100,6 +111,11 @@ func (c *Cache) continueSession(req *kmsg.FetchRequest, id, epoch int32, usesIDs
 	s.touch(c.now(), len(s.mu.entries))
 	s.mu.epoch = nextEpoch(epoch)
 	f := &Fetch{cache: c, session: s, epoch: s.mu.epoch}
+	if newWatcher != nil {
+		f.watchedLocked(s, resolve, newWatcher)
+		return f, wire.None
+	}
+	s.mu.watch = watch{}
 	f.partitions, f.entries, f.include = s.listLocked(resolve)
 	return f, wire.None
 }

@@ -25,6 +25,10 @@ type session struct {
 		entries map[key]*entry
 		order   entry // the list's ends: order.next is to be read first
 		spare   spare // memory of the last fetch for the next
+
+		slots []*entry // by slot; nil: free
+		free  []int
+		watch watch
 	}
 }
 
@@ -51,6 +55,8 @@ func (p *Partition) key() key {
 // An entry is one partition of a session: what was asked for, and what was last told. Guarded by session.mu.
 type entry struct {
 	Partition
+	slot           int
+	listed         int32 // epoch of the last fetch that asked its watcher for it
 	highWatermark  int64 // -1 after an error, so that the next good answer is told
 	toldLogStart   int64
 	previous, next *entry
@@ -95,12 +101,16 @@ func (s *session) updateLocked(req *kmsg.FetchRequest, resolve func(meta.TopicID
 		name, id := topicOf(req.Version, t.Topic, t.TopicID, resolve)
 		for j := range t.Partitions {
 			p := partitionOf(name, id, &t.Partitions[j])
-			if e := s.mu.entries[p.key()]; e != nil {
-				p.Topic = e.Topic // a name that was resolved stays, and strings stay shared
+			e := s.mu.entries[p.key()]
+			if e != nil {
+				if e.Topic != "" {
+					p.Topic = e.Topic // a name that was resolved stays, and strings stay shared
+				}
 				e.Partition = p
 			} else {
-				s.addLocked(p)
+				e = s.addLocked(p)
 			}
+			s.mu.watch.asked(e)
 		}
 	}
 	for i := range req.ForgottenTopics {
@@ -115,6 +125,9 @@ func (s *session) updateLocked(req *kmsg.FetchRequest, resolve func(meta.TopicID
 			if e := s.mu.entries[p.key()]; e != nil {
 				delete(s.mu.entries, p.key())
 				e.unlink()
+				s.mu.slots[e.slot] = nil
+				s.mu.free = append(s.mu.free, e.slot)
+				s.mu.watch.forgotten(e)
 			}
 		}
 	}
@@ -138,6 +151,13 @@ func (s *session) addLocked(p Partition) *entry {
 	e := &entry{Partition: p, highWatermark: -1, toldLogStart: -1}
 	s.mu.entries[p.key()] = e
 	s.linkLastLocked(e)
+	if n := len(s.mu.free); n > 0 {
+		e.slot, s.mu.free = s.mu.free[n-1], s.mu.free[:n-1]
+		s.mu.slots[e.slot] = e
+	} else {
+		e.slot = len(s.mu.slots)
+		s.mu.slots = append(s.mu.slots, e)
+	}
 	return e
 }
 

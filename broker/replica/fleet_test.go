@@ -483,7 +483,7 @@ func (s *testSession) read(ctx context.Context, m *Manager, params *FetchParams,
 		fetched := m.Fetch(ctx, params, parts)
 		polled := make([]Polled, len(slots))
 		for i := range polled {
-			polled[i] = Polled{slots[i], fetched[i]}
+			polled[i] = Polled{Slot: slots[i], Fetched: fetched[i]}
 		}
 		return polled
 	}

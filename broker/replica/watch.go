@@ -74,7 +74,8 @@ type WatchAsk struct {
 
 // Polled is what a poll has to tell of the partition in a slot.
 type Polled struct {
-	Slot int
+	Slot  int
+	Asked FetchPartition
 	Fetched
 }
 
@@ -102,7 +103,7 @@ func (w *FetchWatch) Poll(ctx context.Context, params *FetchParams, asks []Watch
 	w.poll.Lock()
 	defer w.poll.Unlock()
 	own := *params
-	own.clock = &w.clock
+	own.Replica, own.clock = w.follower, &w.clock
 	w.wakeUpLocked()
 	for _, slot := range gone {
 		w.forgetLocked(slot)
@@ -225,7 +226,7 @@ func (w *FetchWatch) readLocked(e *watched, params *FetchParams, first bool) boo
 	w.soilLocked(e)
 	if e.result < 0 {
 		e.result = len(w.poll.results)
-		w.poll.results = append(w.poll.results, Polled{Slot: e.slot})
+		w.poll.results = append(w.poll.results, Polled{Slot: e.slot, Asked: e.part})
 	}
 	r := &w.poll.results[e.result].Fetched
 	w.poll.bytes -= r.Bytes()
