@@ -1,7 +1,6 @@
 package javaconfig
 
 import (
-	"math"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -71,7 +70,7 @@ func (v *values) group(o *Consumer) {
 	c.Group.Session.Timeout = max(v.millis("session.timeout.ms", 45*time.Second), 3*time.Millisecond)
 	c.Group.Heartbeat.Interval = max(v.millis("heartbeat.interval.ms", 3*time.Second), time.Millisecond)
 	c.Group.Rebalance.Timeout = max(v.millis("max.poll.interval.ms", 5*time.Minute), time.Millisecond)
-	c.Group.Rebalance.Retry.Max = math.MaxInt32
+	c.Group.Rebalance.Retry.Max = 3 // then the failure shows, and the tool tries again
 	c.Group.Rebalance.Retry.Backoff = o.Retry
 	c.Group.InstanceId = v.text("group.instance.id", "")
 	c.Group.ResetInvalidOffsets = o.Reset != "none"

@@ -160,7 +160,10 @@ func (d *direct) forward(ctx context.Context, pc sarama.PartitionConsumer, at in
 			if !ok {
 				return at, err
 			}
-			err = failure.Err // sarama tries again, or closes its channels if that is of no use
+			if err = failure.Err; isFinal(named(err, "")) {
+				return at, err
+			}
+			// sarama tries again, or closes its channels if that is of no use
 		case m, ok := <-pc.Messages():
 			if !ok {
 				for failure := range pc.Errors() {

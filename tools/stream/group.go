@@ -37,14 +37,17 @@ func (g *grouped) Run(ctx context.Context, out chan<- Batch) error {
 		}
 	})
 	retry := backoff{first: g.settings.Retry}
+	said := ""
 	for ctx.Err() == nil {
 		if err := g.session(ctx, c, group, out); err == nil {
 			retry.reset()
+			said = ""
 			continue
 		} else if isFinal(err) {
 			return err
-		} else if ctx.Err() == nil {
-			g.Warn(err.Error())
+		} else if text := err.Error(); ctx.Err() == nil && text != said {
+			g.Warn(text)
+			said = text
 		}
 		pause(ctx, retry.more())
 	}
