@@ -116,10 +116,13 @@ func TestIndexSearch(t *testing.T) {
 	s.closeFiles()
 	s = openSegment(s.env, s.place, 1000, &c, 0, false)
 	verify("after opening")
+	// An entry below the last ones says that those are wrong.
+	cut := entries[len(entries)-3].offset
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.addOffsetLocked(offset-1-int64(len(entries)), 5); err == nil {
-		t.Error("an offset that does not ascend was accepted")
+	check(t, s.addOffsetLocked(cut, position+1))
+	s.mu.Unlock()
+	if got, err := s.lookup(offset); err != nil || got != (indexed{cut, position + 1}) {
+		t.Errorf("%v %v", got, err)
 	}
 }
 

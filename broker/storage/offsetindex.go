@@ -2,7 +2,6 @@ package storage
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 )
 
@@ -25,7 +24,8 @@ func (s *segment) decodeOffset(entry []byte) indexed {
 	return indexed{s.base + relative(entry), relative(entry[4:])}
 }
 
-// addOffsetLocked appends an entry. Offsets must ascend.
+// addOffsetLocked appends an entry. Entries at or above offset are of a file that is not what it was when it was closed:
+// there are no such batches yet. They go.
 func (s *segment) addOffsetLocked(offset, position int64) error {
 	x := &s.offsets
 	if err := s.knowLocked(x, indexSuffix); err != nil {
@@ -36,7 +36,9 @@ func (s *segment) addOffsetLocked(offset, position int64) error {
 		return err
 	}
 	if last != nil && s.decodeOffset(last).offset >= offset {
-		return fmt.Errorf("offset index of segment %d: offset %d after %d", s.base, offset, s.decodeOffset(last).offset)
+		if err := s.cutOffsetsLocked(offset); err != nil {
+			return err
+		}
 	}
 	var entry [offsetEntryWidth]byte
 	binary.BigEndian.PutUint32(entry[:], uint32(offset-s.base))

@@ -596,7 +596,8 @@ func (ld *loader) end() (int64, error) {
 	return ld.segments[len(ld.segments)-1].nextOffset()
 }
 
-// nextOffset is the offset after the last batch, the base if there is none.
+// nextOffset is the offset after the last batch, the base if there is none. record.ErrCorrupt or ErrTruncated if the file
+// does not end with a batch, or the last index entry points at none.
 func (s *segment) nextOffset() (int64, error) {
 	if s.size.Load() == 0 {
 		return s.base, nil
@@ -614,9 +615,12 @@ func (s *segment) nextOffset() (int64, error) {
 	sc := newScanner(h, near.position, s.size.Load(), lookupChunk)
 	defer sc.close()
 	for sc.next() {
+		if sc.at == near.position && near != (indexed{s.base, 0}) && sc.h.LastOffset() != near.offset {
+			return next, fmt.Errorf("%w: batch at %d ends at offset %d, the index says %d", record.ErrCorrupt, sc.at, sc.h.LastOffset(), near.offset)
+		}
 		next = sc.h.NextOffset()
 	}
-	if sc.torn {
+	if sc.torn || sc.err == nil && sc.pos != s.size.Load() || next == s.base {
 		return next, record.ErrTruncated
 	}
 	return next, sc.err

@@ -2,7 +2,6 @@ package storage
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 )
 
@@ -48,8 +47,10 @@ func (s *segment) addTimeLocked() error {
 	if t.timestamp <= last.timestamp {
 		return nil
 	}
-	if s.times.n > 0 && t.offset < last.offset {
-		return fmt.Errorf("time index of segment %d: offset %d after %d", s.base, t.offset, last.offset)
+	if s.times.n > 0 && t.offset < last.offset { // see addOffsetLocked
+		if err := s.cutTimesLocked(t.offset); err != nil {
+			return err
+		}
 	}
 	var entry [timeEntryWidth]byte
 	binary.BigEndian.PutUint64(entry[:], uint64(t.timestamp))
