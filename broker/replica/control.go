@@ -38,6 +38,8 @@ func (m *Manager) admitLocked(s Sender) error {
 		return fmt.Errorf("controller %d of epoch %d, newest is %d: %w", s.Controller, s.ControllerEpoch, m.control.epoch, ErrStaleController)
 	}
 	m.control.epoch = s.ControllerEpoch
+	// A larger broker epoch than one's own is of a registration that this broker is about to hear of itself.
+	m.control.life = max(s.BrokerEpoch, m.BrokerEpoch())
 	return nil
 }
 
@@ -155,6 +157,9 @@ func (p *Partition) assign(a *Assigned) (*RoleChange, error) {
 	case a.LeaderEpoch < p.mu.leaderEpoch:
 		return nil, fmt.Errorf("%s: epoch %d, is %d: %w", p.tp, a.LeaderEpoch, p.mu.leaderEpoch, ErrStaleLeaderEpoch)
 	case a.LeaderEpoch == p.mu.leaderEpoch:
+		if a.Leader == p.mu.leader {
+			p.mu.life = p.m.control.life
+		}
 		return nil, p.learnTopicIDLocked(a)
 	case !slices.Contains(a.Replicas, p.m.id):
 		return nil, fmt.Errorf("%s: broker %d is none of its replicas %v: %w", p.tp, p.m.id, a.Replicas, ErrUnknownPartition)
@@ -299,7 +304,7 @@ func (p *Partition) followLocked(a *Assigned) *RoleChange {
 
 // adoptLocked takes over what leaders and followers alike are told.
 func (p *Partition) adoptLocked(a *Assigned) {
-	p.mu.leader, p.mu.leaderEpoch = a.Leader, a.LeaderEpoch
+	p.mu.leader, p.mu.leaderEpoch, p.mu.life = a.Leader, a.LeaderEpoch, p.m.control.life
 	p.mu.partitionEpoch, p.mu.controllerEpoch = a.PartitionEpoch, a.ControllerEpoch
 	p.mu.replicas, p.mu.adding, p.mu.removing = a.Replicas, a.Adding, a.Removing
 	p.mu.proposed = nil

@@ -30,6 +30,8 @@ type Config struct {
 	FetchResponseMaxBytes int           // replica.fetch.response.max.bytes
 	FetchBackoff          time.Duration // replica.fetch.backoff.ms
 	Protocol              Protocol
+	// Backing is how recently all others in the ISR must have fetched for a leader to outlive doubts; 0: none does.
+	Backing time.Duration
 }
 
 // Protocol is what inter.broker.protocol.version lets a follower rely on in leaders.
@@ -53,7 +55,7 @@ type Options struct {
 	// follows nobody.
 	Follow func(leader meta.BrokerID, fetcher int) Leader
 	// MayLead says whether this broker may still believe in the leaderships it was given: it may not once its ZooKeeper
-	// session is gone, because others may have been elected. Asked before every act as a leader; nil: always.
+	// session may be gone, because others may have been elected. Asked before every act as a leader; nil: always. See doubt.go.
 	MayLead func() bool
 	Logger  *zap.Logger
 	Metrics prometheus.Registerer // may be nil
@@ -88,6 +90,7 @@ type Manager struct {
 	control struct {
 		sync.Mutex
 		epoch  meta.ControllerEpoch // highest seen; in memory only, as in Kafka
+		life   meta.BrokerEpoch     // the life of this broker that the request being applied is meant for
 		heeded bool                 // a LeaderAndIsr was applied: high watermarks may be checkpointed
 		// moves is what the request being applied changes about who follows whom. Its mutex is a leaf: the partitions of a
 		// request are worked on side by side.
@@ -104,6 +107,7 @@ type Manager struct {
 	}
 
 	brokerEpoch atomic.Int64
+	awake       wakefulness
 	// stopping is closed by Stop: nobody sends; every long poll receives.
 	stopping chan struct{}
 	stopOnce sync.Once
@@ -128,6 +132,7 @@ func New(o Options) *Manager {
 	}
 	m.mu.partitions = make(map[meta.TopicPartition]*Partition)
 	m.brokerEpoch.Store(int64(meta.NoBrokerEpoch))
+	m.awake.gap = o.Config.Backing / 2
 	if m.mayLead == nil {
 		m.mayLead = func() bool { return true }
 	}
@@ -142,6 +147,9 @@ func (m *Manager) Run(ctx context.Context) error {
 	wg.Go(func() { m.runISRChecks(ctx) })
 	wg.Go(func() { m.runCheckpoints(ctx) })
 	wg.Go(func() { m.fetchers.run(ctx) })
+	if m.cfg.Backing > 0 {
+		wg.Go(func() { m.awake.run(ctx, m.clock) })
+	}
 	wg.Wait()
 	return nil
 }
@@ -177,8 +185,16 @@ func (m *Manager) CheckpointHighWatermarks() {
 // Stop ends all long polls, now and from now on, so that connections become quiet. Reads and appends go on.
 func (m *Manager) Stop() { m.stopOnce.Do(func() { close(m.stopping) }) }
 
-// SetBrokerEpoch tells the manager which life of the broker control requests must be meant for.
-func (m *Manager) SetBrokerEpoch(e meta.BrokerEpoch) { m.brokerEpoch.Store(int64(e)) }
+// SetBrokerEpoch tells the manager which life of the broker control requests must be meant for. Leaderships of an earlier
+// life are in doubt.
+func (m *Manager) SetBrokerEpoch(e meta.BrokerEpoch) {
+	if m.brokerEpoch.Swap(int64(e)) == int64(e) {
+		return
+	}
+	for _, p := range m.hosted() {
+		p.roleChanged() // who waits for a leader looks again whether it is one
+	}
+}
 
 // BrokerEpoch is the epoch last set.
 func (m *Manager) BrokerEpoch() meta.BrokerEpoch { return meta.BrokerEpoch(m.brokerEpoch.Load()) }

@@ -55,6 +55,7 @@ type state struct {
 
 	leader          meta.BrokerID
 	leaderEpoch     meta.LeaderEpoch     // Invariant: never goes back.
+	life            meta.BrokerEpoch     // this broker's life in which it was last told so
 	partitionEpoch  meta.PartitionEpoch  // version of the state znode that isr was read from or written to
 	controllerEpoch meta.ControllerEpoch // of the controller that decided it
 
@@ -78,6 +79,7 @@ type state struct {
 func newPartition(m *Manager, tp meta.TopicPartition) *Partition {
 	p := &Partition{tp: tp, m: m}
 	p.mu.leaderEpoch, p.mu.leader, p.mu.reign = meta.NoLeaderEpoch, meta.NoBroker, meta.NoLeaderEpoch
+	p.mu.life = meta.NoBrokerEpoch
 	p.mu.partitionEpoch = -1
 	for _, l := range []*waitlist{&p.leoWaiters, &p.hwWaiters, &p.lsoWaiters} {
 		l.init()
@@ -118,17 +120,23 @@ func (p *Partition) checkEpochLocked(epoch meta.LeaderEpoch) error {
 	}
 }
 
-// leaderLogLocked returns the log if this replica leads and its log directory works; mu is held.
+// leaderLogLocked returns the log if this replica leads beyond doubt and its log directory works; mu is held.
 func (p *Partition) leaderLogLocked() (*storage.Log, error) {
+	log, err := p.ledLogLocked()
+	if err == nil && p.inDoubtLocked() {
+		// Who leads now, if not this broker, is not known here: no hint for the client.
+		return nil, fmt.Errorf("%s: leadership of epoch %d is in doubt: %w", p.tp, p.mu.leaderEpoch, ErrNotLeader)
+	}
+	return log, err
+}
+
+// ledLogLocked returns the log if this replica leads, as far as it knows, and its log directory works; mu is held.
+func (p *Partition) ledLogLocked() (*storage.Log, error) {
 	if err := p.offlineLocked(); err != nil {
 		return nil, err
 	}
 	if p.mu.role != leading {
 		return nil, p.leaderErrorLocked(ErrNotLeader)
-	}
-	if !p.m.mayLead() {
-		// Who leads now, if not this broker, is not known here: no hint for the client.
-		return nil, fmt.Errorf("%s: leadership of epoch %d is in doubt: %w", p.tp, p.mu.leaderEpoch, ErrNotLeader)
 	}
 	return p.mu.log, nil
 }

@@ -184,6 +184,9 @@ func (p *Partition) read(params *FetchParams, f *FetchPartition, left int, minOn
 	}
 	readFollower := params.Replica == Debugger || params.Replica == Consumer && params.FromFollower
 	log, err := p.leaderLogLocked()
+	if err != nil && params.fromReplica() && p.m.cfg.Backing > 0 {
+		log, err = p.ledLogLocked() // who follows in this very epoch may go on: that settles the doubt
+	}
 	if err != nil && readFollower {
 		log, err = p.logLocked()
 	}

@@ -1,0 +1,83 @@
+package replica
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// A leadership is in doubt while this broker's ZooKeeper session may be gone ([Options.MayLead]), and from the end of a
+// session until the controller has named the leader to this broker's next life: another one may have been elected. A leader
+// in doubt answers nobody, unless it can tell that nobody else was elected:
+//
+//   - It is alone in the ISR, so that nobody else can be, except uncleanly.
+//   - All others in the ISR go on fetching from it. One of them that was elected does not, and the others stop as soon as
+//     they hear of it. So data service outlives ZooKeeper, while a broker that is cut off from it alone falls silent
+//     soon after its successor was elected.
+//
+// A fetch proves little just after this process was stopped for a while: it may have lain in a socket since before. So that
+// long only those count that come when all such must have been read.
+
+// inDoubtLocked reports whether a leader must not act as one; mu is held.
+func (p *Partition) inDoubtLocked() bool {
+	if p.m.mayLead() && p.mu.life == p.m.BrokerEpoch() {
+		return false
+	}
+	return !p.backedLocked()
+}
+
+// backedLocked reports whether nobody else can have been elected; mu is held.
+func (p *Partition) backedLocked() bool {
+	within := p.m.cfg.Backing
+	if within <= 0 || p.mu.role != leading {
+		return false
+	}
+	isr := p.mu.maximalISR()
+	if len(isr) == 1 && isr[0] == p.m.id {
+		return len(p.mu.replicas) == 1 || !p.mu.log.Config().UncleanLeaderElection
+	}
+	now := p.m.clock()
+	proof := later(now.Add(-within), p.m.awake.since(now).Add(within))
+	p.followers.Lock()
+	defer p.followers.Unlock()
+	for _, id := range isr {
+		if id == p.m.id {
+			continue
+		}
+		f := p.followers.progress[id]
+		if f == nil || f.leo < 0 || later(f.at, f.polled()).Before(proof) {
+			return false
+		}
+	}
+	return true
+}
+
+// wakefulness knows since when this process has run without being stopped.
+type wakefulness struct {
+	gap    time.Duration // between two signs of life that means a stop
+	last   atomic.Int64  // the latest sign of life, Unix nanoseconds
+	wokeUp atomic.Int64  // the end of the latest stop, or the beginning
+}
+
+// since returns the moment, and is itself a sign of life.
+func (w *wakefulness) since(now time.Time) time.Time {
+	n := now.UnixNano()
+	if last := w.last.Swap(n); time.Duration(n-last) > w.gap {
+		w.wokeUp.Store(n)
+	}
+	return time.Unix(0, w.wokeUp.Load())
+}
+
+// run gives signs of life until ctx ends.
+func (w *wakefulness) run(ctx context.Context, clock func() time.Time) {
+	tick := time.NewTicker(w.gap / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			w.since(clock())
+		}
+	}
+}
