@@ -35,8 +35,9 @@ type lifecycle struct {
 
 // attached is one session and the store on it.
 type attached struct {
-	session *zkstore.Session
-	store   *zkstore.Store
+	session    *zkstore.Session
+	store      *zkstore.Store
+	registered atomic.Bool // the broker has registered in it
 }
 
 func newLifecycle(b *Broker) *lifecycle {
@@ -51,6 +52,12 @@ func (l *lifecycle) store() *zkstore.Store { return l.current.Load().store }
 
 // gone reports whether there is no session.
 func (l *lifecycle) gone() bool { return l.current.Load().session.Err() != nil }
+
+// mayLead reports whether ZooKeeper can not have taken this broker for dead since it registered last.
+func (l *lifecycle) mayLead() bool {
+	a := l.current.Load()
+	return a.registered.Load() && a.session.Held()
+}
 
 // reachable reports whether a ZooKeeper server answers at the moment.
 func (l *lifecycle) reachable() bool { return l.current.Load().session.Connected() }
@@ -246,6 +253,7 @@ func (l *lifecycle) registerIn(ctx context.Context, previous int64) error {
 	}
 	l.advertised = endpoints
 	l.b.hosts.SetBrokerEpoch(epoch)
+	a.registered.Store(true)
 	l.log.Info("registered", zap.Int32("broker", int32(l.b.id)), zap.Int64("broker_epoch", int64(epoch)))
 	l.b.ctl.Attach(a.store)
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -58,6 +59,7 @@ func replicaConfig(cfg *config.Config) replica.Config {
 		FetchMaxBytes:                   int(cfg.Replica.FetchMaxBytes),
 		FetchResponseMaxBytes:           int(cfg.Replica.FetchResponseMaxBytes),
 		FetchBackoff:                    cfg.Replica.FetchBackoff,
+		Backing:                         max(4*cfg.Replica.FetchWaitMax, 2*time.Second), // a few fetches that bring nothing
 		Protocol: replica.Protocol{
 			EpochLookup:     ibp >= config.V0_11_0_IV2,
 			FetchSessions:   ibp >= config.V1_1_IV0,

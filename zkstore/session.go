@@ -38,9 +38,11 @@ type Session struct {
 		timeout time.Duration
 		up      chan struct{} // closed while connected; replaced when the connection is lost
 		isUp    bool
-		// heldAt is the latest moment at which the session is known to have been alive.
-		heldAt time.Time
 	}
+	// heldUntil is the session timeout after the latest moment at which the session is known to have been alive, in
+	// nanoseconds after began; negative after its end.
+	heldUntil atomic.Int64
+	began     time.Time
 }
 
 // Connect opens a session, first creating the chroot if there is one and it is missing. It fails when no session is
@@ -60,6 +62,7 @@ func Connect(ctx context.Context, o Options) (*Session, error) {
 		log:    o.Logger,
 		slots:  make(chan struct{}, o.MaxInFlight),
 		done:   make(chan struct{}),
+		began:  time.Now(),
 	}
 	s.watches.init()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -165,18 +168,14 @@ func (s *Session) Connected() bool {
 // client for the session timeout, and what it has heard is known from what it answered: a request that was answered had
 // arrived after it was sent. So this says no as soon as the session may be gone, perhaps long before that is told, and in
 // a process that was stopped for a while from its first moment on, whatever answers from before it still finds unread.
-func (s *Session) Held() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.mu.err == nil && time.Since(s.mu.heldAt) < s.mu.timeout
-}
+func (s *Session) Held() bool { return int64(time.Since(s.began)) < s.heldUntil.Load() }
 
 // held is told when a request was sent that has been answered now.
 func (s *Session) held(at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if at.After(s.mu.heldAt) {
-		s.mu.heldAt = at
+	if until := int64(at.Sub(s.began) + s.mu.timeout); s.mu.err == nil && until > s.heldUntil.Load() {
+		s.heldUntil.Store(until)
 	}
 }
 
@@ -195,6 +194,7 @@ func (s *Session) end(why error) {
 		return
 	}
 	s.mu.err = why
+	s.heldUntil.Store(-1)
 	id := s.mu.id
 	close(s.done)
 	s.mu.Unlock()
