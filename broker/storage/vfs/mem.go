@@ -29,13 +29,37 @@ type memNode struct {
 	dir bool
 	mod time.Time
 
-	data, synced []byte // of a file: now, and as of its last Sync
+	now, synced content // of a file: now, and as of its last Sync
 
 	children map[string]*memNode // of a directory: now
 	durable  map[string]*memNode // as of its last SyncDir
 	// pending are the changes between durable and children, in order. A journalling filesystem may lose any suffix of
 	// them, and does each whole or not at all.
 	pending []dirChange
+}
+
+// content is the bytes of a file. What lies behind data is a hole of zeros: preallocated files cost nothing.
+type content struct {
+	data []byte
+	size int64
+}
+
+func (c content) clone() content { return content{slices.Clone(c.data), c.size} }
+
+// grow makes data reach to size at least.
+func (c *content) grow(size int64) {
+	if have := int64(len(c.data)); size > have {
+		c.data = slices.Grow(c.data, int(size-have))[:size]
+		clear(c.data[have:])
+	}
+	c.size = max(c.size, size)
+}
+
+func (c *content) truncate(size int64) {
+	if size < int64(len(c.data)) {
+		c.data = c.data[:size:size]
+	}
+	c.size = size
 }
 
 // dirChange removes one name and adds another; either may be empty.
@@ -92,11 +116,11 @@ func (n *memNode) clone(rng *rand.Rand, done map[*memNode]*memNode) *memNode {
 	done[n] = c
 	if !n.dir {
 		if rng == nil {
-			c.data, c.synced = slices.Clone(n.data), slices.Clone(n.synced)
+			c.now, c.synced = n.now.clone(), n.synced.clone()
 			return c
 		}
-		c.data = crashed(rng, n.synced, n.data)
-		c.synced = slices.Clone(c.data)
+		c.now = crashed(rng, n.synced, n.now)
+		c.synced = c.now.clone()
 		return c
 	}
 	copyMap := func(src map[string]*memNode) map[string]*memNode {
@@ -141,24 +165,32 @@ func (n *memNode) clone(rng *rand.Rand, done map[*memNode]*memNode) *memNode {
 const memBlock = 512
 
 // crashed mixes the old and the new content of a file.
-func crashed(rng *rand.Rand, old, now []byte) []byte {
-	size := len(old)
+func crashed(rng *rand.Rand, old, now content) content {
+	size := old.size
 	switch rng.IntN(3) {
 	case 0:
 	case 1:
-		size = len(now)
+		size = now.size
 	default:
-		lo, hi := min(len(old), len(now)), max(len(old), len(now))
-		size = lo + rng.IntN(hi-lo+1)
+		lo, hi := min(old.size, now.size), max(old.size, now.size)
+		size = lo + rng.Int64N(hi-lo+1)
 	}
-	out := make([]byte, size)
-	copy(out, old)
+	var out content
+	out.grow(min(size, max(int64(len(old.data)), int64(len(now.data)))))
+	copy(out.data, old.data)
 	keep := rng.IntN(101) // percent of new blocks that made it
-	for pos := 0; pos < size; pos += memBlock {
-		if end := min(pos+memBlock, size, len(now)); pos < end && rng.IntN(100) < keep {
-			copy(out[pos:end], now[pos:end])
+	for pos := 0; pos < len(out.data); pos += memBlock {
+		end := min(pos+memBlock, len(out.data))
+		if pos >= int(now.size) || rng.IntN(100) >= keep {
+			continue
 		}
+		n := 0
+		if pos < len(now.data) {
+			n = copy(out.data[pos:end], now.data[pos:])
+		}
+		clear(out.data[pos+n : max(pos+n, min(end, int(now.size)))]) // the hole
 	}
+	out.size = size
 	return out
 }
 
@@ -228,7 +260,7 @@ func (m *Mem) open(op, name string, create, truncate bool) (File, error) {
 		return nil, &fs.PathError{Op: op, Path: name, Err: fmt.Errorf("is a directory")}
 	}
 	if truncate {
-		n.data = nil
+		n.now = content{}
 	}
 	return &memFile{m: m, n: n, name: name}, nil
 }
@@ -423,14 +455,23 @@ func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, &fs.PathError{Op: "read", Path: f.name, Err: fs.ErrInvalid}
 	}
-	if off >= int64(len(f.n.data)) {
+	left := f.n.now.size - off
+	if left <= 0 {
 		return 0, io.EOF
 	}
-	n := copy(p, f.n.data[off:])
-	if n < len(p) {
-		return n, io.EOF
+	short := int64(len(p)) > left
+	if short {
+		p = p[:left]
 	}
-	return n, nil
+	n := 0
+	if off < int64(len(f.n.now.data)) {
+		n = copy(p, f.n.now.data[off:])
+	}
+	clear(p[n:])
+	if short {
+		return len(p), io.EOF
+	}
+	return len(p), nil
 }
 
 func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
@@ -439,19 +480,10 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, &fs.PathError{Op: "write", Path: f.name, Err: fs.ErrInvalid}
 	}
-	f.growLocked(off + int64(len(p)))
-	copy(f.n.data[off:], p)
+	f.n.now.grow(off + int64(len(p)))
+	copy(f.n.now.data[off:], p)
 	f.n.mod = time.Now()
 	return len(p), nil
-}
-
-func (f *memFile) growLocked(size int64) {
-	have := int64(len(f.n.data))
-	if size <= have {
-		return
-	}
-	f.n.data = slices.Grow(f.n.data, int(size-have))[:size]
-	clear(f.n.data[have:])
 }
 
 func (f *memFile) Truncate(size int64) error {
@@ -460,10 +492,7 @@ func (f *memFile) Truncate(size int64) error {
 	if size < 0 {
 		return &fs.PathError{Op: "truncate", Path: f.name, Err: fs.ErrInvalid}
 	}
-	if size < int64(len(f.n.data)) {
-		f.n.data = f.n.data[:size:size]
-	}
-	f.growLocked(size)
+	f.n.now.truncate(size)
 	f.n.mod = time.Now()
 	return nil
 }
@@ -473,7 +502,7 @@ func (f *memFile) Preallocate(size int64) error { return f.Truncate(size) }
 func (f *memFile) Sync() error {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
-	f.n.synced = slices.Clone(f.n.data)
+	f.n.synced = f.n.now.clone()
 	return nil
 }
 
@@ -498,7 +527,7 @@ func (n *memNode) infoLocked(name string) memInfo {
 	if n.dir {
 		return memInfo{name, 0, fs.ModeDir | dirPerm, n.mod}
 	}
-	return memInfo{name, int64(len(n.data)), filePerm, n.mod}
+	return memInfo{name, n.now.size, filePerm, n.mod}
 }
 
 func (i memInfo) Name() string       { return i.name }
