@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/zap"
 
 	"github.com/kraal-mq/kraal/broker/config"
 	"github.com/kraal-mq/kraal/broker/metadata"
@@ -41,7 +42,7 @@ func (b *Broker) follow(leader meta.BrokerID, fetcher int) replica.Leader {
 			ConnectTimeout: cfg.Socket.ConnectionSetupTimeout, ConnectTimeoutMax: cfg.Socket.ConnectionSetupTimeoutMax,
 			MaxResponseBytes: math.MaxInt32, // replica.fetch.response.max.bytes is no limit for a single batch
 			ReceiveBuffer:    int(cfg.Replica.SocketReceiveBufferBytes),
-			Logger:           b.o.Logging.Logger("replica"),
+			Logger:           b.o.Logging.Logger("replica").WithOptions(zap.IncreaseLevel(zap.WarnLevel)), // the fetcher says it once
 		}),
 	}
 }
