@@ -1,9 +1,7 @@
 package api
 
 import (
-	"context"
 	"slices"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -27,14 +25,9 @@ import (
 //	11 no more authorized operations for the cluster
 //	12 lookup by topic id
 
-// firstWord is how long a request waits for the controller's first word to a freshly started broker. Without that, this broker
-// would deny topics that exist, and clients would drop what they hold for them.
-const firstWord = 5 * time.Second
-
 func metadataRequest(h *Handler, c *call, req *kmsg.MetadataRequest, resp *kmsg.MetadataResponse) error {
-	snapshot := h.informed(c.ctx)
-	informed := len(snapshot.Brokers()) > 0
-	m := metadataAnswer{h: h, c: c, req: req, resp: resp, snapshot: snapshot, informed: informed}
+	snapshot := h.informed(c.ctx, askedNames(req))
+	m := metadataAnswer{h: h, c: c, req: req, resp: resp, snapshot: snapshot}
 	resp.ControllerID, resp.AuthorizedOperations = int32(meta.NoBroker), operationsNotAsked
 	if code := malformed(req); code != wire.None {
 		m.failAll(code)
@@ -60,34 +53,28 @@ func metadataRequest(h *Handler, c *call, req *kmsg.MetadataRequest, resp *kmsg.
 	return nil
 }
 
-// informed returns the picture of the fleet, having waited a bounded time for the first one.
-func (h *Handler) informed(ctx context.Context) *metadata.Snapshot {
-	s := h.Metadata.Load()
-	if len(s.Brokers()) > 0 {
-		return s
-	}
-	ctx, cancel := context.WithTimeout(ctx, firstWord)
-	defer cancel()
-	for {
-		select {
-		case <-s.Superseded():
-		case <-ctx.Done():
-			return h.Metadata.Load()
-		}
-		if s = h.Metadata.Load(); len(s.Brokers()) > 0 {
-			return s
-		}
-	}
-}
-
 type metadataAnswer struct {
 	h        *Handler
 	c        *call
 	req      *kmsg.MetadataRequest
 	resp     *kmsg.MetadataResponse
-	snapshot *metadata.Snapshot
-	informed bool                         // false: no controller has spoken yet, so nothing may be called unknown
+	snapshot *picture
 	denied   []kmsg.MetadataResponseTopic // come last
+}
+
+// askedNames are the topics a request is about; nil: all, or some that are asked for by id.
+func askedNames(req *kmsg.MetadataRequest) []string {
+	if req.Topics == nil || req.Version == 0 && len(req.Topics) == 0 {
+		return nil
+	}
+	names := make([]string, 0, len(req.Topics))
+	for _, t := range req.Topics {
+		if t.Topic == nil {
+			return nil
+		}
+		names = append(names, *t.Topic)
+	}
+	return names
 }
 
 func (m *metadataAnswer) topics() {
@@ -128,7 +115,17 @@ func namesIDs(req *kmsg.MetadataRequest) bool {
 	return req.Version >= 12 && slices.ContainsFunc(req.Topics, func(t kmsg.MetadataRequestTopic) bool { return t.TopicID != [16]byte{} })
 }
 
+// allTopics lists what there is. Where that is not known, no brokers are named either: clients take such an answer for none.
 func (m *metadataAnswer) allTopics() {
+	if !m.snapshot.whole {
+		m.resp.Brokers = nil
+		return
+	}
+	for name := range m.snapshot.unseen {
+		if m.h.topicAllowed(m.c.Conn, acl.Describe, name) {
+			m.put(m.failure(&name, meta.TopicID{}, wire.ErrLeaderNotAvailable))
+		}
+	}
 	for t := range m.snapshot.Topics() {
 		if m.h.topicAllowed(m.c.Conn, acl.Describe, t.Name) {
 			m.add(t)
@@ -171,7 +168,7 @@ func (m *metadataAnswer) failure(name *string, id meta.TopicID, code wire.Code) 
 // byIDs tells of the ids nobody knows first, as Kafka does.
 func (m *metadataAnswer) byIDs() {
 	unknown := wire.ErrUnknownTopicID
-	if !m.informed {
+	if !m.snapshot.whole || len(m.snapshot.unseen) > 0 {
 		unknown = wire.ErrLeaderNotAvailable
 	}
 	known := make([]*metadata.Topic, 0, len(m.req.Topics))
@@ -216,7 +213,7 @@ func (m *metadataAnswer) byName(name string) {
 func (m *metadataAnswer) absent(name string) wire.Code {
 	mayCreate := m.h.Config.Current().Topics.AutoCreateEnable && (m.req.Version < 4 || m.req.AllowAutoTopicCreation)
 	switch {
-	case !m.informed:
+	case m.snapshot.mayHave(name):
 		return wire.ErrLeaderNotAvailable
 	case !mayCreate && invalidTopicName(name) != "":
 		return wire.ErrInvalidTopic

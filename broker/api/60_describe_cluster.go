@@ -25,7 +25,7 @@ func describeCluster(h *Handler, c *call, req *kmsg.DescribeClusterRequest, resp
 		resp.ErrorCode, resp.ErrorMessage = h.codeAndMessage(err)
 		return nil
 	}
-	snapshot := h.informed(c.ctx)
+	snapshot := h.acquainted(c.ctx)
 	resp.ClusterID = h.ClusterID
 	if req.IncludeClusterAuthorizedOperations {
 		resp.ClusterAuthorizedOperations = 0

@@ -18,6 +18,7 @@ type Handler struct {
 	metrics *metrics
 	// creating holds the topics that some request is creating automatically right now on this broker.
 	creating topicSet
+	first    firstPicture
 }
 
 // New returns a handler that answers with what d offers.

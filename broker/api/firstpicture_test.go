@@ -1,0 +1,119 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// topicList is a ZooKeeper that knows the names of topics.
+type topicList struct {
+	Znodes
+	names []string
+	err   error
+	asked int
+}
+
+func (l *topicList) TopicNames(context.Context) ([]string, error) {
+	l.asked++
+	return l.names, l.err
+}
+
+// tell sends a handler's broker an UpdateMetadata about the given topics.
+func tell(h *Handler, topics ...string) {
+	req := kmsg.NewPtrUpdateMetadataRequest()
+	req.Version, req.ControllerID = 8, 1
+	b := kmsg.NewUpdateMetadataRequestLiveBroker()
+	b.ID = 1
+	e := kmsg.NewUpdateMetadataRequestLiveBrokerEndpoint()
+	e.Host, e.Port = "localhost", 9092
+	b.Endpoints = append(b.Endpoints, e)
+	req.LiveBrokers = append(req.LiveBrokers, b)
+	for _, name := range topics {
+		t := kmsg.NewUpdateMetadataRequestTopicState()
+		t.Topic = name
+		p := kmsg.NewUpdateMetadataRequestTopicPartition()
+		p.Leader, p.ISR, p.Replicas = 1, []int32{1}, []int32{1}
+		t.PartitionStates = append(t.PartitionStates, p)
+		req.TopicStates = append(req.TopicStates, t)
+	}
+	h.Metadata.Apply(req)
+}
+
+// lookup asks for topics, or all if none is named: what is known, what may exist though it is not known, and how long that took.
+func lookup(t *testing.T, h *Handler, asked ...string) (p *picture, took time.Duration) {
+	t.Helper()
+	began := time.Now()
+	return h.informed(t.Context(), asked), time.Since(began)
+}
+
+// TestFirstPicture lets a fresh broker be asked while the controller tells it about the fleet bit by bit: it never denies a
+// topic that exists.
+func TestFirstPicture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := handler(t, &scripted{})
+		zk := &topicList{names: []string{"a", "b"}}
+		h.Znodes = func() Znodes { return zk }
+
+		if p, took := lookup(t, h, "a"); p.whole || took != firstWord {
+			t.Errorf("before anybody has spoken: %+v after %v", p, took)
+		}
+		tell(h) // who is alive, and no more, as controllers begin
+		if p, took := lookup(t, h, "a"); !p.mayHave("a") || p.mayHave("x") || took != firstWord {
+			t.Errorf("without a word about topics: %+v after %v", p, took)
+		}
+		if p, took := lookup(t, h, "x"); p.mayHave("x") || took != 0 {
+			t.Errorf("a topic that does not exist: %+v after %v", p, took)
+		}
+		time.AfterFunc(time.Second, func() { tell(h, "a") })
+		if p, took := lookup(t, h, "a"); p.Topic("a") == nil || took != time.Second {
+			t.Errorf("once the controller has told of the topic: %+v after %v", p, took)
+		}
+		if p, took := lookup(t, h); p.Topic("a") == nil || !p.mayHave("b") || took != firstWord {
+			t.Errorf("all, while one is missing: %+v after %v", p, took)
+		}
+		zk.err = errors.New("ZooKeeper is away")
+		time.Sleep(firstPictureLook)
+		if p, took := lookup(t, h, "x"); p.whole || took != firstWord {
+			t.Errorf("without ZooKeeper: %+v after %v", p, took)
+		}
+		zk.err = nil
+		time.AfterFunc(time.Second, func() { tell(h, "b") })
+		if p, took := lookup(t, h); !p.whole || len(p.unseen) > 0 || took != time.Second {
+			t.Errorf("all: %+v after %v", p, took)
+		}
+		zk.names = append(zk.names, "c") // from now on the controller's word is enough
+		asked := zk.asked
+		if p, took := lookup(t, h); !p.whole || p.mayHave("c") || took != 0 || zk.asked != asked {
+			t.Errorf("later: %+v after %v", p, took)
+		}
+	})
+}
+
+// TestFirstPictureWithBrokenTopic: what the controller never tells of is waited for only so long.
+func TestFirstPictureWithBrokenTopic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := handler(t, &scripted{})
+		zk := &topicList{names: []string{"a", "broken"}}
+		h.Znodes = func() Znodes { return zk }
+		tell(h, "a")
+		if p, took := lookup(t, h, "a"); p.Topic("a") == nil || took != 0 {
+			t.Errorf("a topic that was told of: %+v after %v", p, took)
+		}
+		began := time.Now()
+		for {
+			if p, took := lookup(t, h); !p.mayHave("broken") {
+				break
+			} else if took != firstWord {
+				t.Fatalf("all: %+v after %v", p, took)
+			}
+		}
+		if took := time.Since(began); took > firstPictureGrace+firstWord {
+			t.Errorf("waited for %v", took)
+		}
+	})
+}
