@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
 
 	"github.com/kraal-mq/kraal/broker/record"
 	"github.com/kraal-mq/kraal/broker/storage/vfs"
@@ -102,97 +101,6 @@ func (ld *loader) load(l *Log) error {
 		}
 	}
 	return ld.finish(l)
-}
-
-// tidy removes what an interrupted compaction or deletion left, or completes it, and says whether it did anything.
-//
-// Compaction writes .cleaned files, renames them to .swap when all are complete and synced, renames the segments they
-// replace to .deleted, and then drops the .swap. So .cleaned is incomplete, and .swap takes the place of every segment
-// in its range. While .cleaned files exist not all outputs had become .swap: those .swap files go too.
-func (ld *loader) tidy(entries []fs.DirEntry) (changed bool, err error) {
-	firstCleaned := int64(noOffset)
-	var cleaned, swap []string
-	for _, e := range entries {
-		name := e.Name()
-		switch {
-		case e.IsDir():
-		case strings.HasSuffix(name, deletedSuffix), strings.HasSuffix(name, tmpSuffix):
-			if err := ld.remove(name); err != nil {
-				return false, err
-			}
-			changed = true
-		case strings.HasSuffix(name, cleanedSuffix):
-			cleaned = append(cleaned, name)
-			if base, _, ok := parseFileName(name); ok {
-				firstCleaned = min(firstCleaned, base)
-			}
-		case strings.HasSuffix(name, swapSuffix):
-			swap = append(swap, name)
-		}
-	}
-	if len(cleaned) == 0 && len(swap) == 0 {
-		return changed, nil
-	}
-	valid := swap[:0]
-	for _, name := range swap {
-		if base, _, ok := parseFileName(name); !ok || base >= firstCleaned {
-			err = ld.remove(name)
-		} else {
-			valid = append(valid, name)
-		}
-		if err != nil {
-			return false, err
-		}
-	}
-	for _, name := range cleaned {
-		if err := ld.remove(name); err != nil {
-			return false, err
-		}
-	}
-	return true, ld.finishSwap(entries, valid)
-}
-
-func (ld *loader) remove(name string) error {
-	return removeIfThere(ld.env.fs, ld.place.file(name))
-}
-
-// finishSwap deletes the segments that the .swap files replace, then drops the suffix.
-func (ld *loader) finishSwap(entries []fs.DirEntry, swap []string) error {
-	first, end := int64(noOffset), int64(-1)
-	for _, name := range swap {
-		base, suffix, _ := parseFileName(name)
-		if suffix != logSuffix+swapSuffix {
-			continue
-		}
-		info, err := ld.env.fs.Stat(ld.place.file(name))
-		if err != nil {
-			return err
-		}
-		s := openSegment(ld.env, ld.place, base, ld.config, info.Size(), false)
-		s.stage = swapSuffix
-		next, err := s.nextOffset()
-		s.closeFiles()
-		if err != nil {
-			return err
-		}
-		first, end = min(first, base), max(end, next)
-		ld.logger.Info("Completing an interrupted compaction", zap.Int64("base_offset", base), zap.Int64("end_offset", next))
-	}
-	for _, e := range entries {
-		base, suffix, ok := parseFileName(e.Name())
-		if !ok || base < first || base >= end || strings.HasSuffix(suffix, swapSuffix) || strings.HasSuffix(suffix, cleanedSuffix) {
-			continue
-		}
-		if err := ld.remove(e.Name()); err != nil {
-			return err
-		}
-	}
-	for _, name := range swap {
-		if err := ld.env.fs.Rename(ld.place.file(name), ld.place.file(strings.TrimSuffix(name, swapSuffix))); err != nil {
-			return err
-		}
-	}
-	return ld.env.fs.SyncDir(ld.place.path())
 }
 
 // collect makes the list of segments and snapshots. Of most files nothing but the name is looked at.
@@ -450,62 +358,6 @@ func (ld *loader) drop(i int) error {
 	}
 	ld.segments = ld.segments[:i]
 	return ld.env.fs.SyncDir(ld.place.path()) // they must not come back behind what is written next
-}
-
-// split makes a segment of its own of what does not fit its segment. Done twice, after a crash, it does the same.
-func (ld *loader) split(over *errOverflow) error {
-	i := floorSegment(ld.segments, over.base)
-	s := ld.segments[i]
-	ld.logger.Warn("Splitting a segment whose offsets overflow", zap.Int64("base_offset", s.base), zap.Int64("at_offset", over.base))
-	fresh, err := createSegment(ld.env, ld.place, over.base, ld.config, cleanedSuffix)
-	if err != nil {
-		return err
-	}
-	defer fresh.closeFiles()
-	h, err := s.acquire()
-	if err != nil {
-		return err
-	}
-	defer h.release()
-	buf := recoveryBuffers.Get().(*[recoveryBuffer]byte)
-	defer recoveryBuffers.Put(buf)
-	for pos := over.pos; pos < s.size.Load(); {
-		n := int(min(s.size.Load()-pos, recoveryBuffer))
-		if _, err := h.ReadAt(buf[:n], pos); err != nil {
-			return err
-		}
-		if _, err := fresh.log.WriteAt(buf[:n], pos-over.pos); err != nil {
-			return err
-		}
-		pos += int64(n)
-	}
-	if err := fresh.sync(true); err != nil {
-		return err
-	}
-	fresh.mu.Lock()
-	err = fresh.renameLocked("")
-	fresh.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	if err := ld.env.fs.SyncDir(ld.place.path()); err != nil {
-		return err
-	}
-	if err := h.Truncate(over.pos); err != nil {
-		return err
-	}
-	if err := h.Sync(); err != nil {
-		return err
-	}
-	added := openSegment(ld.env, ld.place, over.base, ld.config, s.size.Load()-over.pos, false)
-	s.size.Store(over.pos)
-	ld.segments = slices.Insert(ld.segments, i+1, added)
-	for _, base := range []int64{s.base, over.base} {
-		if j, found := slices.BinarySearch(ld.damaged, base); !found {
-			ld.damaged = slices.Insert(ld.damaged, j, base)
-		}
-	}
-	return nil
 }
 
 // finish puts the log together.
