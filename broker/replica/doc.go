@@ -12,11 +12,23 @@
 //   - While the committed ISR is smaller than min(min.insync.replicas, replicas) the high watermark stands still.
 //   - The leader epoch of a partition never goes back, and is on disk before anything is served in it.
 //   - Nothing is appended by a leader in an epoch that is over: appends hold the role's lock for reading from check to write.
+//     Nor by a follower: what a fetcher writes is checked against the partition's fetch state under the same lock, so a fetcher
+//     that was overtaken by a change of role finds itself superseded and need not be waited for.
+//   - A follower fetches from its own log end, cuts its log only to where the leader's epochs say that they part, and takes the
+//     leader's word for the high watermark, up or down.
 //
 // # Goroutines and locks
 //
-// Run starts the ISR check and the checkpoint of high watermarks. Everything else runs on the caller's goroutine; requests
+// Run starts the ISR check, the checkpoint of high watermarks, and a fetcher per broker that is followed (times
+// num.replica.fetchers), which ends when there is nothing left to copy from it. Everything else runs on the caller's goroutine; requests
 // that wait (acks=all, long polling, DeleteRecords) register in the waitlists of their partitions and are woken when an offset
 // they need is reached or a role changes, then look again. Lock order: Manager.control, Manager.mu, Partition.mu,
-// Partition.followers, then storage.Log's own; waitlists are leaves.
+// Partition.followers, then storage.Log's own; waitlists and watchers are leaves. FetchWatch.poll is held through a whole poll,
+// before Partition.mu and never together with the control lock.
+//
+// # Fetch sessions
+//
+// Neither side of replication looks at partitions to which nothing happened. The follower's [fetchSession] tells the leader
+// what changed in its wishes; the leader's [FetchWatch] reads what was marked since the last poll. Both are proven against
+// complete requests and complete readings in tests.
 package replica

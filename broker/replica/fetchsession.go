@@ -39,7 +39,7 @@ type sessionPartition struct {
 	state *fetchState
 	// asked is what the leader was told; asked.Offset is where the records of its next answer begin.
 	asked  FetchPartition
-	told   bool   // asked has been sent
+	told   bool   // the leader remembers this partition, as asked or as it was asked for before it was added again
 	queued bool   // in changed
 	gone   bool   // removed
 	turn   uint64 // order in a complete request: what brought data goes to the end
@@ -68,7 +68,9 @@ func (s *fetchSession) add(st *fetchState) {
 		s.byTopicID[idPartition{st.topicID, tp.Partition}] = e
 	}
 	if id, was := s.forgotten[tp]; was && (id == st.topicID || !s.byID) {
-		delete(s.forgotten, tp) // the leader forgets after it adds: it would drop the new entry
+		// The leader forgets after it adds, so that it would drop the new entry. What it remembers is not known here any more.
+		delete(s.forgotten, tp)
+		e.told = true
 	}
 	s.toEnd(e)
 	s.queue(e)
