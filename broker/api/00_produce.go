@@ -62,7 +62,6 @@ func produce(h *Handler, ctx context.Context, r *transport.Request) transport.Re
 		if topicRefused == wire.None {
 			topicRefused = p.topicRefusal(t.Topic)
 		}
-		metrics := h.metrics.topic(t.Topic)
 		for j := range t.Partitions {
 			rt.Partitions[j] = kmsg.NewProduceResponseTopicPartition()
 			rp := &rt.Partitions[j]
@@ -72,10 +71,10 @@ func produce(h *Handler, ctx context.Context, r *transport.Request) transport.Re
 				code = p.partitionRefusal(t.Partitions[j].Records)
 			}
 			if code != wire.None {
-				p.fail(rp, metrics, code)
+				p.fail(rp, code)
 				continue
 			}
-			p.append(t.Topic, &t.Partitions[j], rp, metrics)
+			p.append(t.Topic, &t.Partitions[j], rp)
 		}
 	}
 	return p.reply()
@@ -113,7 +112,7 @@ func (p *production) failAll(code wire.Code, message *string) {
 		for _, part := range p.req.Topics[i].Partitions {
 			rp := kmsg.NewProduceResponseTopicPartition()
 			rp.Partition, rp.BaseOffset, rp.ErrorMessage = part.Partition, -1, message
-			p.fail(&rp, p.h.metrics.topic(rt.Topic), code)
+			p.fail(&rp, code)
 			rt.Partitions = append(rt.Partitions, rp)
 		}
 		p.resp.Topics = append(p.resp.Topics, rt)
@@ -174,14 +173,12 @@ func (p *production) partitionRefusal(records []byte) wire.Code {
 	return wire.None
 }
 
-func (p *production) fail(rp *kmsg.ProduceResponseTopicPartition, m *topicMetrics, code wire.Code) {
+func (p *production) fail(rp *kmsg.ProduceResponseTopicPartition, code wire.Code) {
 	p.failed = true
 	rp.ErrorCode = int16(code)
-	m.producesFailed.Inc()
 }
 
-func (p *production) append(topic string, part *kmsg.ProduceRequestTopicPartition, rp *kmsg.ProduceResponseTopicPartition, m *topicMetrics) {
-	m.produceRequests.Inc()
+func (p *production) append(topic string, part *kmsg.ProduceRequestTopicPartition, rp *kmsg.ProduceResponseTopicPartition) {
 	a := p.h.Replicas.Append(replica.AppendRequest{
 		Partition:    meta.TopicPartition{Topic: topic, Partition: part.Partition},
 		Records:      part.Records,
@@ -191,28 +188,21 @@ func (p *production) append(topic string, part *kmsg.ProduceRequestTopicPartitio
 		NoZstd:       p.req.Version < 7,
 	})
 	if a.Err != nil {
-		p.appendFailed(rp, m, &a, len(part.Records))
+		p.appendFailed(rp, &a)
 		return
 	}
 	rp.BaseOffset, rp.LogAppendTime, rp.LogStartOffset = a.FirstOffset, a.LogAppendTime, a.LogStartOffset
-	if !a.Duplicate {
-		m.messagesIn.Add(float64(a.Records))
-		m.bytesIn.Add(float64(a.Bytes))
-	}
 	if w := a.Pending(); w != nil {
 		p.waits = append(p.waits, w)
 		p.waiting = append(p.waiting, rp)
 	}
 }
 
-func (p *production) appendFailed(rp *kmsg.ProduceResponseTopicPartition, m *topicMetrics, a *replica.Appended, size int) {
+func (p *production) appendFailed(rp *kmsg.ProduceResponseTopicPartition, a *replica.Appended) {
 	code := p.h.code(a.Err)
-	p.fail(rp, m, code)
+	p.fail(rp, code)
 	if a.Stored && reportsLogStart(code) {
 		rp.LogStartOffset = a.LogStartOffset
-	}
-	if code == wire.ErrMessageTooLarge || code == wire.ErrRecordListTooLarge {
-		m.bytesRejected.Add(float64(size))
 	}
 	if invalid := (*record.InvalidRecordsError)(nil); errors.As(a.Err, &invalid) {
 		for _, e := range invalid.Errors {

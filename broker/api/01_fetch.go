@@ -65,10 +65,13 @@ func fetch(h *Handler, ctx context.Context, r *transport.Request) transport.Repl
 		return transport.Reply{Body: &wire.FetchResponse{Version: req.Version, Code: code}}
 	}
 	if watch, ok := f.session.Watched().(*replica.FetchWatch); ok {
-		return transport.Reply{Body: f.poll(ctx, watch)}
+		body := f.poll(ctx, watch)
+		r.Waited = f.params.Waited
+		return transport.Reply{Body: body}
 	}
 	f.plan(fromReplica && !privileged)
 	fetched := h.Replicas.Fetch(ctx, &f.params, f.reads)
+	r.Waited = f.params.Waited
 	return transport.Reply{Body: f.respond(fetched)}
 }
 
@@ -185,16 +188,14 @@ func result(a *wire.FetchPartition) fetchsession.Result {
 }
 
 func (f *fetching) answer(p *fetchsession.Partition, r *replica.Fetched) wire.FetchPartition {
-	m := f.h.metrics.topic(p.Topic)
-	fromReplica := f.params.Replica >= 0
-	if !fromReplica {
-		m.fetchRequests.Inc()
-	}
+	m := f.h.Replicas.TopicMetrics(p.Topic)
+	m.Count(replica.FetchRequests, 1)
 	if r.Err != nil {
-		if !fromReplica {
-			m.fetchesFailed.Inc()
+		a := f.failure(p, r.Err)
+		if !isExpectedOfFetch(a.Code) {
+			m.Count(replica.FetchesFailed, 1)
 		}
-		return f.failure(p, r.Err)
+		return a
 	}
 	a := wire.NewFetchPartition(p.Partition, wire.None)
 	a.HighWatermark, a.LastStableOffset, a.LogStartOffset = r.HighWatermark, r.LastStableOffset, r.LogStartOffset
@@ -212,15 +213,23 @@ func (f *fetching) answer(p *fetchsession.Partition, r *replica.Fetched) wire.Fe
 		return a
 	}
 	if code := f.setRecords(p, r, &a); code != wire.None {
-		if !fromReplica {
-			m.fetchesFailed.Inc()
+		if code != wire.ErrUnsupportedCompressionType {
+			m.Count(replica.FetchesFailed, 1)
 		}
 		return unreadable(p.Partition, code)
 	}
-	if !fromReplica {
-		m.bytesOut.Add(float64(a.Records.Len()))
-	}
+	m.CountSent(r, a.Records.Len(), f.params.Replica >= 0)
 	return a
+}
+
+// isExpectedOfFetch is true for the errors that clients and followers know what to do about.
+func isExpectedOfFetch(code wire.Code) bool {
+	switch code {
+	case wire.ErrUnknownTopicOrPartition, wire.ErrNotLeaderOrFollower, wire.ErrUnknownLeaderEpoch, wire.ErrFencedLeaderEpoch,
+		wire.ErrReplicaNotAvailable, wire.ErrKafkaStorage, wire.ErrInconsistentTopicID, wire.ErrOffsetOutOfRange:
+		return true
+	}
+	return false
 }
 
 // noneAborted goes with the errors that are found before the log is looked at, or after: an empty list where errors of the log have

@@ -24,13 +24,7 @@ func updateMetadata(h *Handler, c *call, req *kmsg.UpdateMetadataRequest, resp *
 		return nil
 	}
 	err := h.Replicas.Admit(sender(req.ControllerID, req.ControllerEpoch, req.BrokerEpoch, req.Version >= 5), func() {
-		changes := h.Metadata.Apply(req)
-		snapshot := h.Metadata.Load()
-		for _, tp := range changes.Deleted {
-			if snapshot.Topic(tp.Topic) == nil {
-				h.metrics.forget(tp.Topic)
-			}
-		}
+		h.Metadata.Apply(req)
 	})
 	resp.ErrorCode = int16(h.code(err))
 	return nil

@@ -110,7 +110,7 @@ func (h *Handler) awaitCreated(c *call, req *kmsg.CreateTopicsRequest, resp *kms
 		return false
 	}
 	timeout := time.Duration(req.TimeoutMillis) * time.Millisecond
-	if timeout > 0 && h.await(c.ctx, timeout, func(s *metadata.Snapshot) bool {
+	if timeout > 0 && c.await(h, timeout, func(s *metadata.Snapshot) bool {
 		for _, i := range waiting {
 			if late(s, i) {
 				return false

@@ -97,7 +97,7 @@ func (h *Handler) awaitDeleted(c *call, req *kmsg.DeleteTopicsRequest, resp *kms
 	}
 	gone := func(s *metadata.Snapshot, i int) bool { return s.Topic(*resp.Topics[i].Topic) == nil }
 	timeout := time.Duration(req.TimeoutMillis) * time.Millisecond
-	h.await(c.ctx, timeout, func(s *metadata.Snapshot) bool {
+	c.await(h, timeout, func(s *metadata.Snapshot) bool {
 		for _, i := range waiting {
 			if !gone(s, i) {
 				return false

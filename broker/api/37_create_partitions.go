@@ -139,7 +139,7 @@ func (h *Handler) awaitPartitions(c *call, req *kmsg.CreatePartitionsRequest, re
 			!slices.ContainsFunc(t.Partitions, func(p *metadata.Partition) bool { return p.Leader < 0 })
 	}
 	timeout := time.Duration(req.TimeoutMillis) * time.Millisecond
-	h.await(c.ctx, timeout, func(s *metadata.Snapshot) bool {
+	c.await(h, timeout, func(s *metadata.Snapshot) bool {
 		for _, i := range waiting {
 			if !ready(s, i) {
 				return false

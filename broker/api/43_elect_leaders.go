@@ -37,7 +37,7 @@ func electLeaders(h *Handler, c *call, req *kmsg.ElectLeadersRequest, resp *kmsg
 		return nil
 	}
 	e.results = results
-	h.await(c.ctx, time.Duration(req.TimeoutMillis)*time.Millisecond, e.seen)
+	c.await(h, time.Duration(req.TimeoutMillis)*time.Millisecond, e.seen)
 	e.answer(h.Metadata.Load())
 	return nil
 }

@@ -222,3 +222,10 @@ func (h *Handler) await(ctx context.Context, timeout time.Duration, done func(*m
 		}
 	}
 }
+
+// await is [Handler.await], noting how long it took.
+func (c *call) await(h *Handler, timeout time.Duration, done func(*metadata.Snapshot) bool) bool {
+	began := time.Now()
+	defer func() { c.Waited += time.Since(began) }()
+	return h.await(c.ctx, timeout, done)
+}

@@ -23,8 +23,7 @@ type Handler struct {
 
 // New returns a handler that answers with what d offers.
 func New(d Deps) *Handler {
-	h := &Handler{Deps: d, served: table, entries: make(map[int16]*entry, len(table)),
-		metrics: newMetrics(d.Metrics, func(topic string) bool { return d.Metadata.Load().Topic(topic) != nil })}
+	h := &Handler{Deps: d, served: table, entries: make(map[int16]*entry, len(table)), metrics: newMetrics(d.Metrics)}
 	for i := range table {
 		h.entries[table[i].key] = &table[i]
 	}
@@ -44,19 +43,19 @@ func (h *Handler) Versions(key int16) (lowest, highest int16, ok bool) {
 // Serve implements [transport.Handler].
 func (h *Handler) Serve(ctx context.Context, r *transport.Request) transport.Reply {
 	e := h.entries[r.Header.Key] // transport asked Versions first
-	start := time.Now()
-	m := h.metrics.request(r.Header.Key, r.Header.Version)
+	began := time.Now()
+	j := h.metrics.begin(r, began)
 	reply := e.serve(h, ctx, r)
-	m.served(r.Size, start)
+	j.served(began, r.Waited, &reply)
 	if wait := reply.Wait; wait != nil {
+		served := time.Now()
 		reply.Wait = func(ctx context.Context) transport.Reply {
-			waited := wait(ctx)
-			waited.Done = m.sent(r.Received)
-			return waited
+			late := wait(ctx)
+			now := time.Now()
+			j.answered(now, now.Sub(served), &late)
+			return late
 		}
-		return reply
 	}
-	reply.Done = m.sent(r.Received)
 	return reply
 }
 

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"errors"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -29,6 +30,7 @@ func (f *fetching) downConvert(p *fetchsession.Partition, r *replica.Fetched) ([
 		return nil, f.h.code(err)
 	}
 	defer c.Close()
+	began := time.Now()
 	var out bytes.Buffer
 	out.Grow(c.Len())
 	if _, err := c.WriteTo(&out); err != nil {
@@ -37,5 +39,7 @@ func (f *fetching) downConvert(p *fetchsession.Partition, r *replica.Fetched) ([
 		}
 		return nil, f.h.code(err)
 	}
+	f.h.metrics.conversions.With("Fetch").Took(time.Since(began))
+	f.h.Replicas.TopicMetrics(p.Topic).Count(replica.FetchConversions, c.Records())
 	return out.Bytes(), wire.None
 }

@@ -3,136 +3,192 @@ package api
 import (
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/kraal-mq/kraal/broker/transport"
+	"github.com/kraal-mq/kraal/broker/wire"
+	"github.com/kraal-mq/kraal/jmx"
 )
 
-// metrics are the request and topic metrics, under the names the usual JMX exporter configuration gives Kafka's
-// kafka.network:type=RequestMetrics and kafka.server:type=BrokerTopicMetrics.
+// metrics are those of requests, under the names the usual JMX exporter configuration gives Kafka's RequestMetrics. Kafka has
+// queues between the threads of a request, kraal has none: a request is in the queue while those before it on its connection are
+// served, and its response while theirs are waited for.
 type metrics struct {
-	requests                       *prometheus.CounterVec
-	total, local, send, size       *prometheus.SummaryVec
-	messagesIn, bytesIn, bytesOut  *prometheus.CounterVec
-	producesFailed, fetchesFailed  *prometheus.CounterVec
-	produceRequests, fetchRequests *prometheus.CounterVec
-	bytesRejected                  *prometheus.CounterVec
+	requests *prometheus.CounterVec
+	errors   *prometheus.CounterVec
+	times    [requestTimes]*jmx.HistogramVec
 
-	byRequest sync.Map // requestKind to *requestMetrics: looked up once per request, so without label hashing
-	byTopic   sync.Map // topic to *topicMetrics
+	conversions *jmx.HistogramVec // of what needed conversion, unlike Kafka's, which counts every produce and fetch
 
-	// known says whether there is such a topic. Requests name what they like; only topics get series.
-	known   func(topic string) bool
-	nowhere *topicMetrics // counts for names that are no topics, read by nobody
+	byKind sync.Map // requestKind to *requestMetrics: looked up once per request, so without label hashing
 }
 
-type requestKind struct{ key, version int16 }
+// requestTime is one of the parts a request's time has, or another of its distributions.
+type requestTime int
 
-// requestMetrics are one API version's.
-type requestMetrics struct {
-	requests                 prometheus.Counter
-	total, local, send, size prometheus.Observer
+const (
+	queueTime requestTime = iota
+	localTime
+	remoteTime
+	throttleTime
+	responseQueueTime
+	sendTime
+	totalTime
+	requestBytes
+	requestTimes
+)
+
+var requestTimeSeries = [requestTimes]struct{ name, help string }{
+	queueTime:         {"requestqueuetimems", "Milliseconds from the request's last byte in until its handler began."},
+	localTime:         {"localtimems", "Milliseconds the handler worked."},
+	remoteTime:        {"remotetimems", "Milliseconds spent waiting for followers, for records to fetch, or for others."},
+	throttleTime:      {"throttletimems", "Milliseconds the client was throttled for."},
+	responseQueueTime: {"responsequeuetimems", "Milliseconds the response waited for earlier ones of its connection."},
+	sendTime:          {"responsesendtimems", "Milliseconds spent writing the response."},
+	totalTime:         {"totaltimems", "Milliseconds from the request's last byte in to the response's last byte out."},
+	requestBytes:      {"requestbytes", "Size of requests."},
 }
 
-// topicMetrics are one topic's.
-type topicMetrics struct {
-	messagesIn, bytesIn, bytesOut, producesFailed, fetchesFailed, produceRequests, fetchRequests, bytesRejected prometheus.Counter
-}
-
-var quantiles = map[float64]float64{0.5: 0.05, 0.75: 0.02, 0.95: 0.01, 0.98: 0.005, 0.99: 0.002, 0.999: 0.0005}
-
-func newMetrics(r prometheus.Registerer, known func(topic string) bool) *metrics {
-	request := func(name, help string) *prometheus.SummaryVec {
-		return prometheus.NewSummaryVec(prometheus.SummaryOpts{Name: "kafka_network_requestmetrics_" + name, Help: help,
-			Objectives: quantiles, MaxAge: time.Minute, AgeBuckets: 2, BufCap: 128}, []string{"request"})
-	}
-	topic := func(name, help string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kafka_server_brokertopicmetrics_" + name + "_total", Help: help}, []string{"topic"})
-	}
-	nowhere := prometheus.NewCounter(prometheus.CounterOpts{Name: "nowhere"})
+func newMetrics(r prometheus.Registerer) *metrics {
+	const prefix = "kafka_network_requestmetrics_"
 	m := &metrics{
-		known:   known,
-		nowhere: &topicMetrics{nowhere, nowhere, nowhere, nowhere, nowhere, nowhere, nowhere, nowhere},
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kafka_network_requestmetrics_requests_total",
-			Help: "Requests served."}, []string{"request", "version"}),
-		total:           request("totaltimems", "Milliseconds from the request's last byte in to the response's last byte out."),
-		local:           request("localtimems", "Milliseconds in the handler."),
-		send:            request("responsesendtimems", "Milliseconds spent writing the response."),
-		size:            request("requestbytes", "Size of requests."),
-		messagesIn:      topic("messagesin", "Records appended by producers."),
-		bytesIn:         topic("bytesin", "Bytes appended by producers."),
-		bytesOut:        topic("bytesout", "Bytes sent to consumers."),
-		bytesRejected:   topic("bytesrejected", "Bytes of records refused for their size."),
-		producesFailed:  topic("failedproducerequests", "Produces refused, per partition."),
-		fetchesFailed:   topic("failedfetchrequests", "Fetches refused, per partition."),
-		produceRequests: topic("totalproducerequests", "Produces, per partition."),
-		fetchRequests:   topic("totalfetchrequests", "Fetches, per partition."),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "requests_total", Help: "Requests served."},
+			[]string{"request", "version"}),
+		errors: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "errors_total",
+			Help: "Error codes in responses, one for each partition, topic or whatever else has one; NONE is success."}, []string{"request", "error"}),
+		conversions: jmx.NewHistogramVec(prefix+"messageconversionstimems", "Milliseconds to convert records from or to another format.", "request"),
+	}
+	all := []prometheus.Collector{m.requests, m.errors, m.conversions}
+	for t, s := range requestTimeSeries {
+		m.times[t] = jmx.NewHistogramVec(prefix+s.name, s.help, "request")
+		all = append(all, m.times[t])
 	}
 	if r != nil {
-		r.MustRegister(m.requests, m.total, m.local, m.send, m.size, m.messagesIn, m.bytesIn, m.bytesOut, m.bytesRejected,
-			m.producesFailed, m.fetchesFailed, m.produceRequests, m.fetchRequests)
+		r.MustRegister(all...)
 	}
 	return m
 }
 
-func (m *metrics) request(key, version int16) *requestMetrics {
-	kind := requestKind{key, version}
-	if r, ok := m.byRequest.Load(kind); ok {
-		return r.(*requestMetrics)
-	}
-	name := kmsg.NameForKey(key)
-	r, _ := m.byRequest.LoadOrStore(kind, &requestMetrics{
-		requests: m.requests.WithLabelValues(name, strconv.Itoa(int(version))),
-		total:    m.total.WithLabelValues(name), local: m.local.WithLabelValues(name),
-		send: m.send.WithLabelValues(name), size: m.size.WithLabelValues(name),
-	})
-	return r.(*requestMetrics)
+// requestKind is what requests are told apart by. Fetches of followers and consumers are two kinds of one API, as in Kafka.
+type requestKind struct {
+	key, version int16
+	follower     bool
 }
 
-func (r *requestMetrics) served(size int, start time.Time) {
-	r.requests.Inc()
-	r.size.Observe(float64(size))
-	r.local.Observe(millis(time.Since(start)))
+// requestMetrics are one kind's. A fetch is also counted among all fetches.
+type requestMetrics struct {
+	requests prometheus.Counter
+	times    [requestTimes]*jmx.Histogram
+	errors   *errorMetrics
+	also     *requestMetrics
 }
 
-// sent returns what to call when the response is out.
-func (r *requestMetrics) sent(received time.Time) func(int, time.Duration) {
-	return func(_ int, took time.Duration) {
-		r.send.Observe(millis(took))
-		r.total.Observe(millis(time.Since(received)))
-	}
+// errorMetrics are the counters of one API's error codes, made when they are needed. All its responses are of one type.
+type errorMetrics struct {
+	layout atomic.Pointer[errorLayout]
+	vec    *prometheus.CounterVec
+	api    string
+	byCode [256]atomic.Pointer[prometheus.Counter] // by code + 1
 }
 
-func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-// topic returns where to count for a topic.
-func (m *metrics) topic(name string) *topicMetrics {
-	if t, ok := m.byTopic.Load(name); ok {
-		return t.(*topicMetrics)
-	}
-	if !m.known(name) {
-		return m.nowhere
-	}
-	t, _ := m.byTopic.LoadOrStore(name, &topicMetrics{
-		messagesIn: m.messagesIn.WithLabelValues(name), bytesIn: m.bytesIn.WithLabelValues(name), bytesOut: m.bytesOut.WithLabelValues(name),
-		bytesRejected: m.bytesRejected.WithLabelValues(name), producesFailed: m.producesFailed.WithLabelValues(name),
-		fetchesFailed: m.fetchesFailed.WithLabelValues(name), produceRequests: m.produceRequests.WithLabelValues(name),
-		fetchRequests: m.fetchRequests.WithLabelValues(name),
-	})
-	if !m.known(name) {
-		m.forget(name) // deleted in this moment
-		return m.nowhere
-	}
-	return t.(*topicMetrics)
-}
-
-// forget drops the series of topics that no longer exist.
-func (m *metrics) forget(topic string) {
-	if _, known := m.byTopic.LoadAndDelete(topic); !known {
+func (e *errorMetrics) add(code int16, n int) {
+	i := int(code) + 1
+	if i < 0 || i >= len(e.byCode) {
 		return
 	}
-	for _, v := range []*prometheus.CounterVec{m.messagesIn, m.bytesIn, m.bytesOut, m.bytesRejected, m.producesFailed, m.fetchesFailed, m.produceRequests, m.fetchRequests} {
-		v.DeleteLabelValues(topic)
+	c := e.byCode[i].Load()
+	if c == nil {
+		made := e.vec.WithLabelValues(e.api, wire.Code(code).Name())
+		c = &made
+		e.byCode[i].Store(c)
 	}
+	(*c).Add(float64(n))
+}
+
+func kindOf(r *transport.Request) requestKind {
+	k := requestKind{key: r.Header.Key, version: r.Header.Version}
+	if f, ok := r.Body.(*kmsg.FetchRequest); ok {
+		k.follower = f.ReplicaID >= 0 || f.Version >= 15 && f.ReplicaState.ID >= 0
+	}
+	return k
+}
+
+func (m *metrics) request(r *transport.Request) *requestMetrics {
+	kind := kindOf(r)
+	if known, ok := m.byKind.Load(kind); ok {
+		return known.(*requestMetrics)
+	}
+	name := kmsg.NameForKey(kind.key)
+	of := m.named(name, kind.version)
+	if kind.key == kmsg.Fetch.Int16() {
+		part := m.named(map[bool]string{false: "FetchConsumer", true: "FetchFollower"}[kind.follower], kind.version)
+		of.also = part
+	}
+	known, _ := m.byKind.LoadOrStore(kind, of)
+	return known.(*requestMetrics)
+}
+
+func (m *metrics) named(name string, version int16) *requestMetrics {
+	r := &requestMetrics{requests: m.requests.WithLabelValues(name, strconv.Itoa(int(version))), errors: &errorMetrics{vec: m.errors, api: name}}
+	for t := range m.times {
+		r.times[t] = m.times[t].With(name)
+	}
+	return r
+}
+
+func (r *requestMetrics) took(t requestTime, d time.Duration) {
+	r.times[t].Took(d)
+	if r.also != nil {
+		r.also.times[t].Took(d)
+	}
+}
+
+// journey is one request on its way through the broker.
+type journey struct {
+	m        *requestMetrics
+	received time.Time
+	ready    time.Time // when the response was there
+}
+
+// begin counts a request whose handler is about to begin.
+func (m *metrics) begin(r *transport.Request, now time.Time) *journey {
+	j := &journey{m: m.request(r), received: r.Received}
+	for of := j.m; of != nil; of = of.also {
+		of.requests.Inc()
+		of.times[requestBytes].Observe(float64(r.Size))
+	}
+	j.m.took(queueTime, now.Sub(r.Received))
+	return j
+}
+
+// served notes that the handler is done: how long it worked, and how much of the time until now it waited.
+func (j *journey) served(began time.Time, waited time.Duration, reply *transport.Reply) {
+	now := time.Now()
+	j.m.took(localTime, now.Sub(began)-waited)
+	if reply.Wait == nil {
+		j.answered(now, waited, reply)
+	}
+}
+
+// answered notes the response, and sees to it that its sending is noted.
+func (j *journey) answered(now time.Time, waited time.Duration, reply *transport.Reply) {
+	j.ready = now
+	j.m.took(remoteTime, waited)
+	j.m.took(throttleTime, reply.Throttle)
+	if reply.Body != nil {
+		countErrors(reply.Body, j.m.errors)
+	}
+	reply.Done = j.sent
+}
+
+// sent is called when the response is out.
+func (j *journey) sent(_ int, took time.Duration) {
+	now := time.Now()
+	j.m.took(responseQueueTime, now.Sub(j.ready)-took)
+	j.m.took(sendTime, took)
+	j.m.took(totalTime, now.Sub(j.received))
 }

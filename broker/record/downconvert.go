@@ -71,6 +71,8 @@ type DownConversion struct {
 	taken  int
 	out    []byte // converted and not written
 	length int
+
+	records int // taken from the source
 }
 
 // NewDownConversion prepares size bytes of src, which begin with a batch, and
@@ -97,6 +99,9 @@ func NewDownConversion(src io.ReaderAt, size int64, toMagic int8, firstOffset in
 
 // Len is the number of bytes that WriteTo will write.
 func (d *DownConversion) Len() int { return d.length }
+
+// Records is how many records have been converted; of older formats, compressed ones count as one.
+func (d *DownConversion) Records() int { return d.records }
 
 // Close lets go of buffers. WriteTo does it by itself.
 func (d *DownConversion) Close() {
@@ -145,6 +150,9 @@ func (d *DownConversion) convert(least int) (batches int, err error) {
 		}
 		if err != nil {
 			return batches, err
+		}
+		if d.records++; b.Magic() == Magic2 {
+			d.records += int(b.Count()) - 1
 		}
 		before := len(d.out)
 		if d.out, err = DownConvert(d.out, b, d.toMagic, d.firstOffset, d.dec); err != nil {

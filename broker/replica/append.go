@@ -49,7 +49,9 @@ func (m *Manager) Append(r AppendRequest) Appended {
 	if err != nil {
 		return failed(err)
 	}
-	return p.append(r)
+	a := p.append(r)
+	m.TopicMetrics(r.Partition.Topic).countAppend(&r, &a)
+	return a
 }
 
 func failed(err error) Appended {
@@ -92,6 +94,9 @@ func (p *Partition) appendLocked(log *storage.Log, cfg *storage.LogConfig, r App
 		a := failed(fmt.Errorf("%s: %w", p.tp, err))
 		a.Stored, a.LogStartOffset = true, log.LogStartOffset()
 		return a
+	}
+	if v.Converted {
+		p.m.TopicMetrics(p.tp.Topic).Count(ProduceConversions, v.Records)
 	}
 	if v.Batches == 0 {
 		return Appended{AppendInfo: storage.AppendInfo{FirstOffset: -1, LastOffset: -1, LogAppendTime: -1,
@@ -164,6 +169,7 @@ func (m *Manager) Await(ctx context.Context, timeout time.Duration, pending []*P
 	if open == 0 {
 		return
 	}
+	defer m.metrics.waits(waitingProduce)()
 	wake := newWaiter()
 	waits := make([]wait, len(pending))
 	defer func() {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/kraal-mq/kraal/broker/metadata"
@@ -15,13 +16,13 @@ import (
 )
 
 // benchLeader leads n partitions that broker 2 follows.
-func benchLeader(b *testing.B, n int) (*Manager, []FetchPartition) {
+func benchLeader(b *testing.B, n int, metrics prometheus.Registerer) (*Manager, []FetchPartition) {
 	topic := storage.DefaultLogConfig()
 	topic.MaxIndexBytes = 4096
-	logs, err := storage.OpenManager(context.Background(), storage.ManagerOptions{Dirs: []string{"/logs"}, FS: vfs.NewMem(),
+	logs, err := storage.OpenManager(context.Background(), storage.ManagerOptions{Dirs: []string{"/logs"}, FS: vfs.NewMem(), Metrics: metrics,
 		TopicConfig: func(string) *storage.LogConfig { return &topic }})
 	check(b, err)
-	m := New(Options{BrokerID: 1, Config: testConfig(), Logs: logs, Metadata: metadata.NewCache(), Logger: zap.NewNop()})
+	m := New(Options{BrokerID: 1, Config: testConfig(), Logs: logs, Metadata: metadata.NewCache(), Logger: zap.NewNop(), Metrics: metrics})
 	assigned := make([]Assigned, n)
 	parts := make([]FetchPartition, n)
 	for i := range assigned {
@@ -37,7 +38,7 @@ func benchLeader(b *testing.B, n int) (*Manager, []FetchPartition) {
 
 // One poll of a follower of 6,000 partitions when nothing happens.
 func BenchmarkIdlePoll(b *testing.B) {
-	m, parts := benchLeader(b, 6000)
+	m, parts := benchLeader(b, 6000, nil)
 	params := &FetchParams{Replica: 2, MaxWait: time.Nanosecond, MinBytes: 1, MaxBytes: 10 << 20, WholeBatch: true}
 	b.ReportAllocs()
 	for b.Loop() {
@@ -47,7 +48,7 @@ func BenchmarkIdlePoll(b *testing.B) {
 
 // The same in a session: the watch reads what moved, which is nothing.
 func BenchmarkIdleWatchPoll(b *testing.B) {
-	m, parts := benchLeader(b, 6000)
+	m, parts := benchLeader(b, 6000, nil)
 	w := m.NewWatch(2)
 	asks := make([]WatchAsk, len(parts))
 	for i := range parts {
@@ -64,7 +65,7 @@ func BenchmarkIdleWatchPoll(b *testing.B) {
 
 // One record to one of 6,000 partitions, fetched in a session by a follower that waits for it.
 func BenchmarkWatchPollWithOneRecord(b *testing.B) {
-	m, parts := benchLeader(b, 6000)
+	m, parts := benchLeader(b, 6000, nil)
 	w := m.NewWatch(2)
 	asks := make([]WatchAsk, len(parts))
 	for i := range parts {
@@ -87,7 +88,7 @@ func BenchmarkWatchPollWithOneRecord(b *testing.B) {
 
 // One record to one of 6,000 partitions, fetched by a follower that waits for it.
 func BenchmarkPollWithOneRecord(b *testing.B) {
-	m, parts := benchLeader(b, 6000)
+	m, parts := benchLeader(b, 6000, nil)
 	params := &FetchParams{Replica: 2, MaxWait: time.Minute, MinBytes: 1, MaxBytes: 10 << 20, WholeBatch: true}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -30,6 +30,7 @@ func (m *Manager) DeleteRecords(ctx context.Context, timeout time.Duration, dele
 			d.Err = d.p.deleteRecords(d)
 		}
 	}
+	defer m.metrics.waits(waitingDeleteRecords)()
 	m.lowWatermarkWaiters.Add(1)
 	defer m.lowWatermarkWaiters.Add(-1)
 	wake := newWaiter()

@@ -21,6 +21,7 @@ func (f *fetcher) fetch(ctx context.Context) {
 		q.MaxWait = 0
 	}
 	f.session.next(q, func(s *fetchState) FetchPartition { return s.wish(c) })
+	f.requests.Add(1)
 	reply, err := f.leader.Fetch(ctx, q)
 	if err != nil {
 		f.session.failed(err)
@@ -78,9 +79,7 @@ func (f *fetcher) take(a *ReplyPartition) {
 // append writes what came and notes how far behind the leader this replica is.
 func (f *fetcher) append(s *fetchState, at int64, a *ReplyPartition) error {
 	n, err := s.p.appendFetched(s, at, a)
-	if n > 0 {
-		f.m.metrics.replicatedBytes.Add(float64(n))
-	}
+	f.copied.Add(int64(n))
 	if err == nil {
 		s.lag.Store(max(0, a.HighWatermark-s.log.LogEndOffset()))
 	}

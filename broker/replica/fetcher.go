@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -37,6 +38,8 @@ type fetcher struct {
 	}
 	// wake says that there is something in the inbox. Sent to by fetchers, received by run, never closed; capacity 1.
 	wake chan struct{}
+
+	requests, copied atomic.Int64 // fetches sent, bytes appended; read by metrics
 
 	// The rest is run's own.
 

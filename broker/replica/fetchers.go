@@ -2,6 +2,8 @@ package replica
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/kraal-mq/kraal/zkstore/meta"
@@ -152,6 +154,20 @@ func fetcherNumber(tp meta.TopicPartition, n int) int {
 		hash = -hash
 	}
 	return max(0, int(hash)) % n
+}
+
+// number is num.replica.fetchers.
+func (fs *fetchers) number() int {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	return fs.mu.perSource
+}
+
+// list returns the fetchers.
+func (fs *fetchers) list() []*fetcher {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	return slices.Collect(maps.Values(fs.mu.all))
 }
 
 // count is how many fetchers there are.

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
 
@@ -61,6 +62,7 @@ type node struct {
 	alive   atomic.Bool
 	deaf    map[meta.BrokerID]bool // whose requests do not get through
 	mayLead atomic.Bool
+	metrics *prometheus.Registry
 	logs    *storage.Manager
 	cache   *metadata.Cache
 	m       *Manager
@@ -109,11 +111,12 @@ func inFleet(t *testing.T, n int, cfg Config, test func(t *testing.T, f *fleet))
 func (n *node) start() {
 	n.f.t.Helper()
 	topic := n.topic
-	logs, err := storage.OpenManager(context.Background(), storage.ManagerOptions{Dirs: []string{"/logs"}, FS: n.disc,
+	n.metrics = prometheus.NewRegistry()
+	logs, err := storage.OpenManager(context.Background(), storage.ManagerOptions{Dirs: []string{"/logs"}, FS: n.disc, Metrics: n.metrics,
 		TopicConfig: func(string) *storage.LogConfig { return &topic }})
 	check(n.f.t, err)
 	n.logs, n.cache, n.sessions = logs, metadata.NewCache(), map[int32]*testSession{}
-	n.m = New(Options{BrokerID: n.id, Config: n.f.cfg, Logs: logs, Metadata: n.cache, Proposer: n.f, Logger: zap.NewNop(),
+	n.m = New(Options{BrokerID: n.id, Config: n.f.cfg, Logs: logs, Metadata: n.cache, Proposer: n.f, Logger: zap.NewNop(), Metrics: n.metrics,
 		MayLead: n.mayLead.Load,
 		OnRoles: func(c []RoleChange) { n.roles = append(n.roles, c...) },
 		Follow: func(leader meta.BrokerID, number int) Leader {

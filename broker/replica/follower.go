@@ -3,6 +3,7 @@ package replica
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/kraal-mq/kraal/broker/record"
 	"github.com/kraal-mq/kraal/broker/storage"
@@ -30,6 +31,7 @@ func (p *Partition) appendFetched(s *fetchState, at int64, a *ReplyPartition) (i
 		p.mu.RUnlock()
 		return bytes, err
 	}
+	adding := slices.Contains(p.mu.adding, p.m.id)
 	start := log.LogStartOffset()
 	old := log.HighWatermark()
 	hw := old
@@ -42,6 +44,7 @@ func (p *Partition) appendFetched(s *fetchState, at int64, a *ReplyPartition) (i
 	}
 	p.mu.RUnlock()
 
+	p.m.metrics.topics.countCopied(bytes, adding)
 	p.leoWaiters.reached(log.LogEndOffset())
 	if hw != old {
 		p.visibleMoved(log)

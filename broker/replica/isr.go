@@ -199,6 +199,9 @@ func (p *Partition) decided(proposal ISRProposal, d ISRDecision) {
 		p.mu.Unlock()
 		return // a LeaderAndIsr came in between and replaced everything
 	}
+	if d.Err != nil {
+		p.m.metrics.failedISR.Inc()
+	}
 	retry, committed := false, false
 	switch {
 	case d.Err == nil && d.State.LeaderEpoch == p.mu.leaderEpoch && d.State.PartitionEpoch >= p.mu.partitionEpoch:

@@ -65,6 +65,7 @@ func (l *longPoll) wait(ctx context.Context) {
 			timer.Reset(l.m.leads.shorten(l.params, end.Sub(now), now))
 			continue
 		case <-timer.C:
+			l.m.metrics.fetchExpired(l.params.Replica)
 		case <-l.m.stopping:
 		case <-ctx.Done():
 		}

@@ -29,7 +29,10 @@ type Config struct {
 	FetchMaxBytes         int           // replica.fetch.max.bytes, of one partition
 	FetchResponseMaxBytes int           // replica.fetch.response.max.bytes
 	FetchBackoff          time.Duration // replica.fetch.backoff.ms
-	Protocol              Protocol
+	// LateTransaction is how long a transaction may be open before it counts as late; 0: none is. Kafka's is 5 minutes more
+	// than transaction.max.timeout.ms.
+	LateTransaction time.Duration
+	Protocol        Protocol
 	// Backing is how recently all others in the ISR must have fetched for a leader to outlive doubts; 0: none does.
 	Backing time.Duration
 }

@@ -43,6 +43,9 @@ type FetchParams struct {
 	FromFollower bool
 	Rack         string // of the consumer; empty: unknown
 
+	// Waited is set by who serves the fetch: for how long there was nothing to do but wait.
+	Waited time.Duration
+
 	// Of a watch's poll: when it began, and the clock that clean partitions go by.
 	now   time.Time
 	clock *atomic.Int64
@@ -69,6 +72,7 @@ type Fetched struct {
 	Err              error
 	Data             storage.ReadInfo
 	HasData          bool // Data.Slice must be released
+	Reassigning      bool // the follower that fetches is being added
 	HighWatermark    int64
 	LastStableOffset int64
 	LogStartOffset   int64
@@ -118,7 +122,9 @@ func (m *Manager) Fetch(ctx context.Context, params *FetchParams, parts []FetchP
 		return results
 	}
 	l := m.newLongPoll(params, parts, results)
+	ended := m.metrics.waits(waitingFetch)
 	l.wait(ctx)
+	params.Waited = ended()
 	return l.results
 }
 
@@ -245,6 +251,7 @@ func (p *Partition) readLog(log *storage.Log, params *FetchParams, f *FetchParti
 		return fmt.Errorf("fetch %s at %d: %w", p.tp, f.Offset, err)
 	}
 	r.Data, r.HasData, r.DownConversion = data, true, log.Config().MessageDownConversion
+	r.Reassigning = params.fromReplica() && slices.Contains(p.mu.adding, params.Replica)
 	if params.WholeBatch && !minOne && data.FirstBatchLength > data.Slice.Len {
 		// A first batch that is cut is of no use to a reader that was promised whole ones.
 		r.Release()

@@ -126,7 +126,9 @@ func (w *FetchWatch) Poll(ctx context.Context, params *FetchParams, asks []Watch
 	enough := w.passLocked(&own, true)
 	w.clock.Store(now.UnixNano())
 	if !enough && params.MaxWait > 0 {
+		ended := w.m.metrics.waits(waitingFetch)
 		w.waitLocked(ctx, &own, turn)
+		params.Waited = ended()
 	}
 	for i := range w.poll.results {
 		r := &w.poll.results[i]
@@ -163,6 +165,7 @@ func (w *FetchWatch) waitLocked(ctx context.Context, params *FetchParams, turn i
 			timer.Reset(w.m.leads.shorten(params, end.Sub(now), now))
 			continue
 		case <-timer.C:
+			w.m.metrics.fetchExpired(w.follower)
 		case <-w.m.stopping:
 		case <-ctx.Done():
 		}

@@ -22,6 +22,9 @@ type Request struct {
 
 	Received time.Time // when its last byte had been read
 	Size     int       // of the frame without the size prefix: what the produce quota counts
+
+	// Waited is for the handler to note how much of its time it only waited for something to happen. For metrics.
+	Waited time.Duration
 }
 
 // Handler answers requests.
