@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kraal-mq/kraal/broker/config"
+	"github.com/kraal-mq/kraal/broker/metadata"
 	"github.com/kraal-mq/kraal/broker/replica"
 	"github.com/kraal-mq/kraal/broker/wire"
 	"github.com/kraal-mq/kraal/controller"
@@ -29,6 +30,8 @@ type controllerLink struct {
 	}
 	// wake tells Run that there are proposals. Sent to by Propose, received by Run, never closed; capacity 1, it says "look".
 	wake chan struct{}
+
+	versions sync.Map // meta.BrokerID to map[int16]int16: the highest version of each API, of those that were controller
 
 	ids struct {
 		sync.Mutex
@@ -208,8 +211,12 @@ func matchDecisions(batch []proposal, resp *kmsg.AlterPartitionResponse) ([]repl
 	return decisions, nil
 }
 
-// errNoController means that no active controller is known.
-var errNoController = errors.New("no active controller is known")
+var (
+	// errNoController means that no active controller is known.
+	errNoController = errors.New("no active controller is known")
+	// errControllerChanged ends a request to a controller that has been succeeded: it may never answer.
+	errControllerChanged = errors.New("another controller was elected")
+)
 
 // ask sends a request to another broker's controller, in the highest version both know.
 func (l *controllerLink) ask(ctx context.Context, req kmsg.Request, highest int16) (kmsg.Response, error) {
@@ -218,6 +225,19 @@ func (l *controllerLink) ask(ctx context.Context, req kmsg.Request, highest int1
 	if !ok {
 		return nil, errNoController
 	}
+	ctx, end := l.whileController(ctx, s)
+	defer end()
+	answer, err := l.askIn(ctx, to, req, highest)
+	if err != nil {
+		l.versions.Delete(to.ID)
+		if cause := context.Cause(ctx); cause != nil {
+			return nil, cause
+		}
+	}
+	return answer, err
+}
+
+func (l *controllerLink) askIn(ctx context.Context, to meta.Broker, req kmsg.Request, highest int16) (kmsg.Response, error) {
 	version, err := l.negotiate(ctx, to, req.Key(), highest)
 	if err != nil {
 		return nil, err
@@ -226,24 +246,64 @@ func (l *controllerLink) ask(ctx context.Context, req kmsg.Request, highest int1
 	return l.b.asks.Send(ctx, to, req)
 }
 
-// negotiate asks the controller's broker which versions it serves; in a rolling upgrade that may be an older release.
+// whileController returns a context that ends when this broker hears of another controller than the one of s.
+func (l *controllerLink) whileController(ctx context.Context, s *metadata.Snapshot) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for now := s; ; now = l.b.meta.Load() {
+			if now.ControllerID() != s.ControllerID() {
+				cancel(errControllerChanged)
+				return
+			}
+			select {
+			case <-now.Superseded():
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return ctx, func() {
+		cancel(nil)
+		watching.Wait()
+	}
+}
+
+// negotiate says in which version to ask: the highest that the controller's broker serves, which in a rolling upgrade may be
+// that of an older release. What it serves is asked once, until a request fails.
 func (l *controllerLink) negotiate(ctx context.Context, to meta.Broker, key, highest int16) (int16, error) {
+	served, err := l.served(ctx, to)
+	if err != nil {
+		return 0, err
+	}
+	version, ok := served[key]
+	if !ok {
+		return 0, fmt.Errorf("controller %d does not serve %s", to.ID, kmsg.NameForKey(key))
+	}
+	return min(highest, version), nil
+}
+
+// served returns the highest version of each API that a broker serves.
+func (l *controllerLink) served(ctx context.Context, to meta.Broker) (map[int16]int16, error) {
+	if known, ok := l.versions.Load(to.ID); ok {
+		return known.(map[int16]int16), nil
+	}
 	req := kmsg.NewPtrApiVersionsRequest()
 	req.Version, req.ClientSoftwareName, req.ClientSoftwareVersion = 3, "kraal", "1"
 	answer, err := l.b.asks.Send(ctx, to, req)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	resp, ok := answer.(*kmsg.ApiVersionsResponse)
 	if !ok {
-		return 0, fmt.Errorf("ApiVersions was answered with %T", answer)
+		return nil, fmt.Errorf("ApiVersions was answered with %T", answer)
 	}
+	served := make(map[int16]int16, len(resp.ApiKeys))
 	for _, k := range resp.ApiKeys {
-		if k.ApiKey == key {
-			return min(highest, k.MaxVersion), nil
-		}
+		served[k.ApiKey] = k.MaxVersion
 	}
-	return 0, fmt.Errorf("controller %d does not serve %s", to.ID, kmsg.NameForKey(key))
+	l.versions.Store(to.ID, served)
+	return served, nil
 }
 
 // NextProducerID implements api.ProducerIDs.
