@@ -57,7 +57,7 @@ type Broker struct {
 	rates  *quota.Connections
 	peers  *peer.Pool // the controller's requests to brokers
 	asks   *peer.Pool // this broker's requests to the controller
-	http   *httpServer
+	state  atomicState
 }
 
 // New returns a broker that does nothing until Run.
@@ -76,6 +76,14 @@ func (b *Broker) Run(ctx context.Context) error {
 	if err := b.checkSupported(); err != nil {
 		return err
 	}
+	b.state.store(starting)
+	defer b.state.store(notRunning)
+	b.registerMetrics()
+	http, err := listenHTTP(ctx, b)
+	if err != nil {
+		return err
+	}
+	defer http.start()()
 	b.life = newLifecycle(b)
 	if err := b.life.connect(ctx); err != nil {
 		return err
@@ -84,6 +92,8 @@ func (b *Broker) Run(ctx context.Context) error {
 	if err := b.identify(ctx); err != nil {
 		return err
 	}
+	b.registerIdentity()
+	b.state.store(recovering)
 	if err := b.openLogs(ctx); err != nil {
 		return err
 	}
@@ -104,7 +114,8 @@ func (b *Broker) Run(ctx context.Context) error {
 	}
 	b.log.Info("started", zap.Int32("broker", int32(b.id)), zap.String("cluster", b.clusterID),
 		zap.Duration("took", time.Since(started)), zap.Strings("listeners", b.addresses()))
-	err := b.serve(ctx)
+	b.state.store(running)
+	err = b.serve(ctx)
 	closed = true
 	return errors.Join(err, b.closeLogs())
 }
@@ -113,7 +124,7 @@ func (b *Broker) Run(ctx context.Context) error {
 func (b *Broker) serve(ctx context.Context) error {
 	work, stopWork := context.WithCancel(context.Background())
 	defer stopWork()
-	var running, ctlRunning sync.WaitGroup
+	var parts, ctlRunning sync.WaitGroup
 	failed := make(chan error, 8) // one slot per part below, so that none blocks; nobody closes it
 	part := func(wg *sync.WaitGroup, name string, ctx context.Context, run func(context.Context) error) {
 		wg.Go(func() {
@@ -124,13 +135,12 @@ func (b *Broker) serve(ctx context.Context) error {
 	}
 	ctlCtx, stopCtl := context.WithCancel(context.Background())
 	defer stopCtl()
-	part(&running, "storage", work, b.logs.Run)
-	part(&running, "replicas", work, b.hosts.Run)
-	part(&running, "controller link", work, b.link.Run)
-	part(&running, "network", work, b.server.Run)
-	part(&running, "http", work, b.http.Run)
+	part(&parts, "storage", work, b.logs.Run)
+	part(&parts, "replicas", work, b.hosts.Run)
+	part(&parts, "controller link", work, b.link.Run)
+	part(&parts, "network", work, b.server.Run)
 	part(&ctlRunning, "controller", ctlCtx, b.ctl.Run)
-	part(&running, "ZooKeeper session", work, b.life.Run)
+	part(&parts, "ZooKeeper session", work, b.life.Run)
 	if b.o.Ready != nil {
 		b.o.Ready(b)
 	}
@@ -139,10 +149,12 @@ func (b *Broker) serve(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		b.log.Info("stopping")
+		b.state.store(leaving)
 		b.leave()
 	case err = <-failed:
 		b.log.Error("stopping because a part of the broker failed", zap.Error(err))
 	}
+	b.state.store(stopping)
 	b.hosts.Stop()
 	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
@@ -151,7 +163,7 @@ func (b *Broker) serve(ctx context.Context) error {
 	stopCtl()
 	ctlRunning.Wait()
 	stopWork()
-	running.Wait()
+	parts.Wait()
 	b.peers.Close()
 	b.asks.Close()
 	return err
@@ -348,7 +360,8 @@ func (b *Broker) build(ctx context.Context) error {
 	})
 	b.rates = quota.NewConnections(int(cfg.Quota.Client.Num), cfg.Quota.Client.Size, connectionRates(cfg))
 	b.server = transport.New(b.transportOptions(cfg, control, handler))
-	b.http = newHTTPServer(b)
+	b.gauge("kafka_server_metadataloader_currentcontrollerid", "The active controller's broker id as far as this broker knows, -1 if it does not.",
+		func() float64 { return float64(b.ctl.ControllerID()) })
 	b.subscribe()
 	return nil
 }

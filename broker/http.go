@@ -3,44 +3,42 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/pprof"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.uber.org/zap"
 )
 
-// httpServer offers /metrics and /healthz, and /debug/pprof where that is switched on, on kraal.http.listen.
+// httpServer offers /metrics and /healthz, and /debug/pprof where that is switched on, on kraal.http.listen. It serves from the
+// first moment of a broker's life to its last: when logs are being recovered, people want to know.
 type httpServer struct {
-	b      *Broker
-	log    *zap.Logger
-	listen string // empty: no HTTP
+	b        *Broker
+	log      *zap.Logger
+	listener net.Listener // nil: no HTTP
 }
 
-func newHTTPServer(b *Broker) *httpServer {
-	h := &httpServer{b: b, log: b.o.Logging.Logger("http"), listen: b.dynamic.Current().HTTP.Listen}
-	b.o.Metrics.MustRegister(
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "kraal_broker_info", Help: "1, with what this process is in its labels.",
-			ConstLabels: prometheus.Labels{"version": b.o.Version, "cluster": b.clusterID}}, func() float64 { return 1 }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "kafka_server_kafkaserver_brokerstate", Help: "3 while the broker runs."},
-			func() float64 { return 3 }))
-	return h
-}
-
-// Run serves until ctx ends.
-func (h *httpServer) Run(ctx context.Context) error {
-	if h.listen == "" {
-		<-ctx.Done()
-		return nil
+// listenHTTP binds kraal.http.listen.
+func listenHTTP(ctx context.Context, b *Broker) (*httpServer, error) {
+	h := &httpServer{b: b, log: b.o.Logging.Logger("http")}
+	address := b.dynamic.Current().HTTP.Listen
+	if address == "" {
+		return h, nil
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", h.listen)
-	if err != nil {
-		return err
+	var err error
+	if h.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", address); err != nil {
+		return nil, fmt.Errorf("kraal.http.listen: %w", err)
+	}
+	return h, nil
+}
+
+// start serves until the function it returns is called, which waits for the end.
+func (h *httpServer) start() (stop func()) {
+	if h.listener == nil {
+		return func() {}
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(h.b.o.Metrics, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
@@ -53,27 +51,37 @@ func (h *httpServer) Run(ctx context.Context) error {
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
 	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	stop := context.AfterFunc(ctx, func() { s.Close() })
-	defer stop()
-	h.log.Info("serving metrics", zap.Stringer("address", listener.Addr()))
-	if err := s.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
+	h.log.Info("serving /metrics and /healthz", zap.Stringer("address", h.listener.Addr()))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := s.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
+			h.log.Error("the HTTP server failed; metrics cannot be read until the next start", zap.Error(err))
+		}
+	}()
+	return func() {
+		_ = s.Close()
+		<-ended
 	}
-	return nil
 }
 
-// healthz answers 200 while the broker is registered in ZooKeeper and a log directory works, else 503 with the reason.
+// healthz answers 200 while the broker runs, is registered in ZooKeeper and has a log directory that works, else 503 with the reason.
 func (h *httpServer) healthz(w http.ResponseWriter, _ *http.Request) {
-	problem := ""
-	switch {
-	case h.b.life.gone():
-		problem = "no ZooKeeper session"
-	case len(h.b.logs.LiveDirs()) == 0:
-		problem = "every log directory has failed"
-	}
-	if problem != "" {
+	if problem := h.problem(); problem != "" {
 		http.Error(w, problem, http.StatusServiceUnavailable)
 		return
 	}
 	_, _ = w.Write([]byte("ok\n"))
+}
+
+func (h *httpServer) problem() string {
+	switch s := h.b.state.load(); {
+	case s != running:
+		return s.String()
+	case h.b.life.gone():
+		return "no ZooKeeper session"
+	case len(h.b.logs.LiveDirs()) == 0:
+		return "every log directory has failed"
+	}
+	return ""
 }

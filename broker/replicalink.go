@@ -47,6 +47,9 @@ func (b *Broker) follow(leader meta.BrokerID, fetcher int) replica.Leader {
 	}
 }
 
+// lateTransactionMargin is how much longer than allowed a transaction may be open before it counts as late (ProducerStateManager.java).
+const lateTransactionMargin = 5 * time.Minute
+
 // replicaConfig is what the replica manager goes by.
 func replicaConfig(cfg *config.Config) replica.Config {
 	ibp := cfg.Broker.InterBrokerProtocol
@@ -61,6 +64,7 @@ func replicaConfig(cfg *config.Config) replica.Config {
 		FetchResponseMaxBytes:           int(cfg.Replica.FetchResponseMaxBytes),
 		FetchBackoff:                    cfg.Replica.FetchBackoff,
 		Backing:                         max(4*cfg.Replica.FetchWaitMax, 2*time.Second), // a few fetches that bring nothing
+		LateTransaction:                 cfg.Txn.MaxTimeout + lateTransactionMargin,
 		Protocol: replica.Protocol{
 			EpochLookup:     ibp >= config.V0_11_0_IV2,
 			FetchSessions:   ibp >= config.V1_1_IV0,
