@@ -150,6 +150,9 @@ func (c *cleaner) failed(l *Log, err error) {
 	if again := (&retry{}); again.again(l, err) {
 		return // cut while being read
 	}
+	if l.Err() != nil {
+		return // deleted meanwhile, with its files
+	}
 	until := time.Time{}
 	if errors.Is(err, syscall.ENOSPC) && !errors.Is(err, ErrDirOffline) {
 		until = c.m.env.now().Add(fullDiskRetry)

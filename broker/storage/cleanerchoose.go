@@ -18,7 +18,7 @@ func (c *cleaner) choose() (best *Log, dirty dirtyRange, ok bool) {
 	now := c.m.env.now()
 	bestRatio, dirtiest, delayMs := -1.0, 0.0, int64(0)
 	for _, l := range c.m.list(false) {
-		if !l.Config().Compact || l.Err() != nil || !c.free(l) {
+		if !l.Config().Compact || l.Err() != nil || !c.free(l) || c.m.isMoving(l) {
 			continue
 		}
 		d, ratio, due, err := c.consider(l, now.UnixMilli())

@@ -319,10 +319,8 @@ func (p *cleanPass) cleanGroup(group []*segment, txns *cleanTxns, legacyHorizon 
 	}
 	cleaned.closeFiles()
 	// Age is what retention and tombstones without timestamps go by.
-	for _, suffix := range []string{logSuffix, indexSuffix, timeIndexSuffix} {
-		if err := p.l.env.fs.SetModTime(cleaned.pathOf(suffix), time.UnixMilli(modified)); err != nil {
-			return err
-		}
+	if err := cleaned.setModified(time.UnixMilli(modified)); err != nil {
+		return err
 	}
 	p.stats.after += cleaned.size.Load()
 	p.generation, err = p.l.replace(group, cleaned, p.generation)
@@ -388,7 +386,7 @@ func (l *Log) replace(old []*segment, cleaned *segment, generation int64) (int64
 	}
 	segs := *l.segments.Load()
 	at := floorSegment(segs, old[0].base)
-	if l.mu.generation != generation || at < 0 || at+len(old) >= len(segs) || !slices.Equal(segs[at:at+len(old)], old) {
+	if l.mu.generation != generation || l.env.isMoving(l) || at < 0 || at+len(old) >= len(segs) || !slices.Equal(segs[at:at+len(old)], old) {
 		return 0, errAborted
 	}
 	rename := func(stage string) error {

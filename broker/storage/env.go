@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -36,7 +37,11 @@ type env struct {
 	checkpointLogStart      func(*Log) error
 	// truncated tells the cleaner that offsets from one on are new. Called under Log.mu. May be nil.
 	truncated func(l *Log, offset int64) error
+	// moving says whether the log is being copied to another directory. Called under Log.mu. May be nil.
+	moving func(l *Log) bool
 }
+
+func (e *env) isMoving(l *Log) bool { return e.moving != nil && e.moving(l) }
 
 func (e *env) nowMs() int64 { return e.now().UnixMilli() }
 
@@ -77,6 +82,9 @@ func (d *logDir) err() error {
 type place struct {
 	dir *logDir
 	p   atomic.Pointer[string]
+	// moving is held for reading by those who use a path in the directory without holding Log.mu, from asking for the path
+	// until the system has looked it up. Taken last.
+	moving sync.RWMutex
 }
 
 func newPlace(dir *logDir, name string) *place {
@@ -88,6 +96,18 @@ func newPlace(dir *logDir, name string) *place {
 func (pl *place) set(name string) {
 	path := filepath.Join(pl.dir.path, name)
 	pl.p.Store(&path)
+}
+
+// move renames the directory. The new path is published when it is one, and nobody is between asking for a path and using
+// it: a file that is not found takes the log directory offline.
+func (pl *place) move(fsys vfs.FS, name string) error {
+	pl.moving.Lock()
+	defer pl.moving.Unlock()
+	if err := fsys.Rename(pl.path(), filepath.Join(pl.dir.path, name)); err != nil {
+		return err
+	}
+	pl.set(name)
+	return nil
 }
 
 // path of the partition directory.

@@ -35,6 +35,7 @@ const (
 const (
 	epochFile             = "leader-epoch-checkpoint"
 	partitionMetadataFile = "partition.metadata"
+	replacesFile          = "kraal-replaces" // ours: see replace.go; Kafka passes over it
 )
 
 // Files and directories of a log directory.

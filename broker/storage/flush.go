@@ -104,7 +104,9 @@ func (l *Log) flushSealed() error {
 		return err
 	}
 	for _, offset := range snapshots {
+		l.place.moving.RLock()
 		f, err := l.env.fs.Open(l.place.file(fileName(offset, snapshotSuffix)))
+		l.place.moving.RUnlock()
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

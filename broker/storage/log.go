@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,8 @@ type Log struct {
 	future atomic.Bool
 	config atomic.Pointer[LogConfig]
 	ended  atomic.Pointer[error] // ErrClosed or ErrDeleted
+	// replaces: there is a kraal-replaces. It belongs to loading and to who holds Manager.changing.
+	replaces bool
 
 	topicID atomic.Pointer[meta.TopicID] // nil: none
 
@@ -115,8 +118,12 @@ func (l *Log) Err() error {
 // end makes every later use fail with err.
 func (l *Log) end(err error) { l.ended.CompareAndSwap(nil, &err) }
 
-// failed takes the log's directory offline because of an I/O error.
+// failed takes the log's directory offline because of an I/O error. What is met by those who have not heard yet that the log
+// was deleted says nothing of the disk: its files may be gone.
 func (l *Log) failed(what string, err error) error {
+	if ended := l.ended.Load(); ended != nil && errors.Is(*ended, ErrDeleted) {
+		return l.Err()
+	}
 	return l.place.dir.fail(fmt.Errorf("%s, %s: %w", l.tp, what, err))
 }
 

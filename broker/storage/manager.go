@@ -122,6 +122,7 @@ func OpenManager(ctx context.Context, o ManagerOptions) (*Manager, error) {
 		flushSoon:            func(l *Log) { m.dirOf(l).flushSoon(l) },
 		removeLater:          m.later.add,
 	}
+	m.env.moving = m.isMoving
 	m.env.checkpointRecoveryPoint = func(l *Log) error { return m.checkpointRecoveryPoints(m.dirOf(l)) }
 	m.env.checkpointLogStart = func(l *Log) error { return m.checkpointStartOffsets(m.dirOf(l)) }
 	m.mu.logs = map[meta.TopicPartition]*Log{}

@@ -25,6 +25,7 @@ type loadJob struct {
 
 // loadAll loads what the live directories hold, RecoveryThreads logs of each at once.
 func (m *Manager) loadAll(ctx context.Context) error {
+	m.endReplacements()
 	configs := topicConfigs{ask: m.o.TopicConfig}
 	progress := loadProgress{logger: m.env.logger}
 	stop := progress.report()
@@ -130,6 +131,9 @@ func (m *Manager) loadOne(ctx context.Context, j loadJob, configs *topicConfigs,
 			zap.Int32("partition", j.tp.Partition), zap.Error(err))
 		_ = j.dir.fail(err)
 		return nil
+	}
+	if err := m.forgetReplaced(l); err != nil {
+		return nil // the directory is offline now
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

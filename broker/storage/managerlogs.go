@@ -237,9 +237,7 @@ func (m *Manager) renameAway(l *Log, suffix string) error {
 	if err != nil {
 		return err
 	}
-	from := l.place.path()
-	l.place.set(name)
-	if err := m.env.fs.Rename(from, l.place.path()); err != nil {
+	if err := l.place.move(m.env.fs, name); err != nil {
 		return l.place.dir.fail(fmt.Errorf("delete %s: %w", l.tp, err))
 	}
 	if err := m.env.fs.SyncDir(l.place.dir.path); err != nil {
@@ -262,49 +260,4 @@ func (m *Manager) removeDirLater(d *logDir, name string, after time.Duration) {
 		}
 		return nil
 	})
-}
-
-// ReplaceWithFuture makes the future log of a partition the current one and deletes the old one. The caller has stopped
-// all writers of both and found them equal.
-func (m *Manager) ReplaceWithFuture(tp meta.TopicPartition) error {
-	m.changing.Lock()
-	defer m.changing.Unlock()
-	future := m.take(m.mu.future, tp)
-	if future == nil {
-		return fmt.Errorf("replace %s: %w", tp, ErrNotFound)
-	}
-	if err := future.Err(); err != nil {
-		return err
-	}
-	current := m.take(m.mu.logs, tp)
-	old := m.cleaner.take(current)
-	// The old one first: a crash in between leaves a future log and no current one, which then is made anew and
-	// filled from the leader. The other way round the partition would be there twice.
-	if current != nil {
-		if err := m.deleteLog(current); err != nil && current.place.dir.err() == nil {
-			return err
-		}
-	}
-	if err := m.forget(m.dirOf(future), tp); err != nil {
-		return err
-	}
-	future.mu.Lock()
-	defer future.mu.Unlock()
-	from := future.place.path()
-	future.place.set(partitionDirName(tp))
-	if err := m.env.fs.Rename(from, future.place.path()); err != nil {
-		return future.failed("become current", err)
-	}
-	if err := m.env.fs.SyncDir(future.place.dir.path); err != nil {
-		return future.failed("become current", err)
-	}
-	future.future.Store(false)
-	m.mu.Lock()
-	m.mu.logs[tp] = future
-	m.mu.count[future.place.dir]++
-	m.mu.Unlock()
-	if old >= 0 {
-		m.report("Cleaner checkpoint not written", m.cleaner.put(future, old))
-	}
-	return m.checkpointRecoveryPoints(m.dirOf(future))
 }

@@ -39,6 +39,7 @@ type loader struct {
 	snapshots []int64
 	epochs    epochs
 	rewritten bool // epochs differ from the file
+	replaces  bool // there is a kraal-replaces
 	topicID   *meta.TopicID
 	rebuilt   int64 // base of the first segment rebuilt, -1 none
 
@@ -174,6 +175,7 @@ func (ld *loader) readSmallFiles(entries []fs.DirEntry) error {
 			ld.topicID = &id
 		}
 	}
+	ld.replaces = has(replacesFile)
 	if !has(epochFile) {
 		return nil
 	}
@@ -400,6 +402,7 @@ func (ld *loader) finish(l *Log) error {
 		}
 	}
 	l.topicID.Store(ld.topicID)
+	l.replaces = ld.replaces
 	l.publish(ld.segments)
 	l.leo.Store(leo)
 	l.logStart.Store(start)

@@ -87,6 +87,8 @@ func createSegment(e *env, pl *place, base int64, c *LogConfig, stage string) (*
 	s.firstTs, s.firstKnown = -1, true
 	s.active = stage == ""
 	s.unsynced, s.offsets.unsynced, s.times.unsynced = true, true, true
+	pl.moving.RLock()
+	defer pl.moving.RUnlock()
 	if err := removeIfThere(e.fs, s.pathOf(txnIndexSuffix)); err != nil {
 		return nil, err
 	}
@@ -154,6 +156,8 @@ func (s *segment) openLocked(suffix string) (*handle, error) {
 	if suffix == logSuffix {
 		open = s.env.fs.Open
 	}
+	s.place.moving.RLock()
+	defer s.place.moving.RUnlock()
 	f, err := open(s.pathOf(suffix))
 	if err != nil {
 		return nil, err
@@ -285,13 +289,26 @@ func (s *segment) largestOrModified() (int64, error) {
 
 func (s *segment) modifiedMs() (int64, error) {
 	s.mu.Lock()
-	path := s.pathOf(logSuffix)
+	s.place.moving.RLock()
+	info, err := s.env.fs.Stat(s.pathOf(logSuffix))
+	s.place.moving.RUnlock()
 	s.mu.Unlock()
-	info, err := s.env.fs.Stat(path)
 	if err != nil {
 		return 0, s.gone(err)
 	}
 	return info.ModTime().UnixMilli(), nil
+}
+
+// setModified sets the modification time of the files of a segment that nobody else knows yet.
+func (s *segment) setModified(t time.Time) error {
+	s.place.moving.RLock()
+	defer s.place.moving.RUnlock()
+	for _, suffix := range []string{logSuffix, indexSuffix, timeIndexSuffix} {
+		if err := s.env.fs.SetModTime(s.pathOf(suffix), t); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // firstTimestamp returns the largest timestamp of the first batch, -1 if there is none.
@@ -478,6 +495,8 @@ func (s *segment) remove() error {
 
 // renameLocked changes the stage of all files. Open handles stay good.
 func (s *segment) renameLocked(stage string) error {
+	s.place.moving.RLock()
+	defer s.place.moving.RUnlock()
 	for _, suffix := range segmentSuffixes {
 		from := s.pathOf(suffix)
 		to := s.place.file(fileName(s.base, suffix) + stage)
@@ -493,6 +512,8 @@ func (s *segment) renameLocked(stage string) error {
 func (s *segment) erase() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.place.moving.RLock()
+	defer s.place.moving.RUnlock()
 	for _, suffix := range segmentSuffixes {
 		if err := removeIfThere(s.env.fs, s.pathOf(suffix)); err != nil {
 			return err
