@@ -47,7 +47,7 @@ var only = map[string][]string{
 }
 
 // testOnly packages are for tests.
-var testOnly = []string{"zkstore/zktest", "broker/brokertest", "tools/testkit", "tools/interop"}
+var testOnly = []string{"zkstore/zktest", "broker/brokertest", "tools/testkit", "tools/interop", "broker/coord/coordtest"}
 
 type goPackage struct {
 	ImportPath string
