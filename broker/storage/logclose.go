@@ -23,6 +23,11 @@ func (l *Log) close() error {
 	if err := active.seal(); err != nil {
 		return l.failed("close", err)
 	}
+	if len(segs) == 1 && leo == 0 {
+		// Nothing was ever written: a log that is gone after a power failure would be created again just as it is. A broker may
+		// hold thousands of these, and each would cost four syncs.
+		return nil
+	}
 	dirty := false
 	for _, s := range segs {
 		s.mu.Lock()

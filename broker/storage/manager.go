@@ -390,7 +390,7 @@ func (m *Manager) Close() error {
 
 func (m *Manager) closeDir(d *directory) error {
 	logs := m.logsIn(d)
-	m.parallel(len(logs), func(i int) {
+	m.parallel(max(m.o.RecoveryThreads, closers), len(logs), func(i int) {
 		// What fails has taken the directory offline; the log of it is there.
 		_ = logs[i].close()
 	})
@@ -410,11 +410,15 @@ func (m *Manager) logsIn(d *directory) []*Log {
 	return slices.DeleteFunc(m.all(), func(l *Log) bool { return l.place.dir != &d.logDir })
 }
 
-// parallel calls f for 0..n-1 with RecoveryThreads goroutines.
-func (m *Manager) parallel(n int, f func(i int)) {
+// closers is how many logs of a directory are closed at once at least. Closing is waiting for syncs, and file systems carry out
+// many at the price of a few.
+const closers = 16
+
+// parallel calls f for 0..n-1 with so many goroutines.
+func (m *Manager) parallel(workers, n int, f func(i int)) {
 	var wg sync.WaitGroup
 	next := make(chan int) // filled here, read by the workers, closed when all is handed out
-	for range min(m.o.RecoveryThreads, n) {
+	for range min(workers, n) {
 		wg.Go(func() {
 			for i := range next {
 				f(i)

@@ -86,7 +86,7 @@ func (m *Manager) loadDir(ctx context.Context, d *directory, configs *topicConfi
 	m.env.logger.Info("Loading logs", zap.String("dir", d.path), zap.Int("logs", len(jobs)), zap.Bool("clean", d.clean))
 	progress.logs.Add(int64(len(jobs)))
 	var fatal atomic.Pointer[error]
-	m.parallel(len(jobs), func(i int) {
+	m.parallel(m.o.RecoveryThreads, len(jobs), func(i int) {
 		if fatal.Load() != nil || d.err() != nil {
 			return
 		}
