@@ -3,7 +3,6 @@ package zkstore
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -129,46 +128,6 @@ func TestConfigs(t *testing.T) {
 	must(t, z.SetConfig(ctx, pair, nil))
 	if es, err := z.ConfigEntities(ctx, meta.UserEntity); err != nil || len(es) != 0 {
 		t.Error(es, err)
-	}
-}
-
-func TestOffsets(t *testing.T) {
-	server := zktest.Start(t)
-	ctx := testContext(t)
-	z := open(t, server)
-	must(t, z.EnsurePersistentPaths(ctx))
-	offsets := map[meta.TopicPartition]int64{}
-	for i := range int32(50) {
-		offsets[meta.TopicPartition{Topic: fmt.Sprint("t", i%3), Partition: i}] = int64(i) << 40
-	}
-	tps := sortedPartitions(offsets)
-	failed, err := z.SetOffsets(ctx, Unfenced(), "g", offsets)
-	if err != nil || len(failed) > 0 {
-		t.Fatal(failed, err)
-	}
-	must(t, z.s.create(ctx, OffsetPath("g", meta.TopicPartition{Topic: "t0", Partition: 100}), nil))
-	must(t, z.s.create(ctx, OffsetPath("g", meta.TopicPartition{Topic: "t0", Partition: 101}), []byte{}))
-	empty := []meta.TopicPartition{{Topic: "t0", Partition: 100}, {Topic: "t0", Partition: 101}, {Topic: "none", Partition: 1}}
-	got, broken, err := z.Offsets(ctx, "g", append(slices.Clone(tps), empty...))
-	if err != nil || !maps.Equal(got, offsets) || len(broken) != 1 || broken[empty[1]] == nil {
-		t.Error(got, broken, err)
-	}
-	if _, err := z.Offset(ctx, "g", empty[0]); !errors.Is(err, ErrNoNode) {
-		t.Error(err)
-	}
-	listed, err := z.OffsetPartitions(ctx, "g")
-	if err != nil || len(listed) != 52 {
-		t.Error(listed, err)
-	}
-	if groups, err := z.OffsetGroups(ctx); err != nil || !slices.Equal(groups, []string{"g"}) {
-		t.Error(groups, err)
-	}
-	failed, err = z.DeleteOffsets(ctx, Unfenced(), "g", listed)
-	if err != nil || len(failed) > 0 {
-		t.Error(failed, err)
-	}
-	if groups, err := z.OffsetGroups(ctx); err != nil || len(groups) != 0 {
-		t.Error(groups, err)
 	}
 }
 

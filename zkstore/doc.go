@@ -29,10 +29,12 @@
 //	/kafka-acl-extended-changes/acl_changes_<n>  A  JSON v1              every broker: children (Follower)
 //	/delegation_token/tokens/<id>                A  JSON v3
 //	/delegation_token/token_changes/token_change_<n> A the id            every broker: children (Follower)
-//	/consumers/<group>/offsets/<t>/<p>           A  decimal
+//	/consumers/<group>/offsets/<t>/<p>           A  decimal; a group's coordinator behind its Fence, T, and A for version 0
+//	/consumers/<group>/kraal/<t>/<p>             A  JSON v1: what the decimal has no room for
 //	/migration                                   -  JSON v0, by a KRaft controller; read only
 //
-// Parents are znodes without data, which is not the same as with no bytes, here as in Kafka.
+// Parents are znodes without data, which is not the same as with no bytes, here as in Kafka. What is no name for a znode, as
+// group ids with a slash, is written with %XX for the bytes that are in the way.
 //
 // # Reading and writing
 //
@@ -43,6 +45,9 @@
 //
 // Many znodes are read 128 to a request and written 64 to a transaction. Each keeps its own outcome: a znode that cannot
 // be read is an [UnreadableError] naming it, next to the others' contents.
+//
+// Committed offsets are gathered by their writer: one multi has many, of many groups, behind the fences of all coordinators
+// concerned, and is done as a whole or not at all.
 //
 // What a role alone may do takes a [Fence] and fails with [ErrFenced] once the role has passed on.
 //

@@ -324,12 +324,12 @@ var goldenScenarios = []struct {
 		must(g.t, g.s.ensure(g.ctx, consumersPath))
 		g.tap.taken()
 		for p, offset := range map[int32]int64{0: 17} {
-			failed, err := g.SetOffsets(g.ctx, Unfenced(), "old-group", map[meta.TopicPartition]int64{{Topic: "six", Partition: p}: offset})
+			failed, err := g.SetOffsets(g.ctx, "old-group", map[meta.TopicPartition]int64{{Topic: "six", Partition: p}: offset})
 			if err != nil || len(failed) > 0 {
 				g.t.Error(failed, err)
 			}
 		}
-		_, err := g.SetOffsets(g.ctx, Unfenced(), "old-group", map[meta.TopicPartition]int64{{Topic: "six", Partition: 3}: 42})
+		_, err := g.SetOffsets(g.ctx, "old-group", map[meta.TopicPartition]int64{{Topic: "six", Partition: 3}: 42})
 		must(g.t, err)
 	}},
 	{trace: "producer-ids", run: func(g golden, want []request) {

@@ -139,7 +139,6 @@ var (
 
 // appendString writes a JSON string the way Jackson does: only quotes, backslashes and control characters are escaped.
 func appendString(b []byte, s string) []byte {
-	const upperHex = "0123456789ABCDEF"
 	b = append(b, '"')
 	for i := range len(s) {
 		switch c := s[i]; {

@@ -238,16 +238,6 @@ func TestFence(t *testing.T) {
 	if _, _, err := z.UpdatePartitionStates(ctx, old.Fence(), states); !errors.Is(err, ErrFenced) {
 		t.Error(err)
 	}
-
-	// A coordinator's offsets are guarded by its partition.
-	coordinator := meta.TopicPartition{Topic: "t", Partition: 3}
-	offsets := map[meta.TopicPartition]int64{{Topic: "u", Partition: 1}: 5}
-	if failed, err := z.SetOffsets(ctx, PartitionFence(coordinator, 1), "g", offsets); err != nil || len(failed) > 0 {
-		t.Error(failed, err)
-	}
-	if _, err := z.SetOffsets(ctx, PartitionFence(coordinator, 0), "g", offsets); !errors.Is(err, ErrFenced) {
-		t.Error(err)
-	}
 }
 
 func TestConfigNeedsController(t *testing.T) {

@@ -80,9 +80,23 @@ func ACLPath(r ACLResource) string {
 // TokenPath holds a delegation token.
 func TokenPath(id string) string { return tokensPath + "/" + id }
 
-func groupOffsetsPath(group string) string { return consumersPath + "/" + group + "/offsets" }
+// GroupPath is the folder of a group: its offsets, its members and what they own.
+func GroupPath(group string) string { return consumersPath + "/" + pathName(group) }
+
+func groupOffsetsPath(group string) string { return GroupPath(group) + "/offsets" }
+
+func groupDetailsPath(group string) string { return GroupPath(group) + "/kraal" }
 
 // OffsetPath holds a committed offset.
 func OffsetPath(group string, tp meta.TopicPartition) string {
-	return groupOffsetsPath(group) + "/" + tp.Topic + "/" + strconv.Itoa(int(tp.Partition))
+	return offsetPathIn(groupOffsetsPath(group), tp)
+}
+
+// OffsetDetailsPath holds what an offset's own znode has no room for.
+func OffsetDetailsPath(group string, tp meta.TopicPartition) string {
+	return offsetPathIn(groupDetailsPath(group), tp)
+}
+
+func offsetPathIn(folder string, tp meta.TopicPartition) string {
+	return folder + "/" + pathName(tp.Topic) + "/" + strconv.Itoa(int(tp.Partition))
 }
