@@ -55,6 +55,7 @@ type Broker struct {
 	link   *controllerLink
 	server *transport.Server
 	rates  *quota.Connections
+	coords *coordinators
 	peers  *peer.Pool // the controller's requests to brokers
 	asks   *peer.Pool // this broker's requests to the controller
 	state  atomicState
@@ -124,7 +125,7 @@ func (b *Broker) Run(ctx context.Context) error {
 func (b *Broker) serve(ctx context.Context) error {
 	work, stopWork := context.WithCancel(context.Background())
 	defer stopWork()
-	var parts, ctlRunning sync.WaitGroup
+	var parts, ctlRunning, coordsRunning sync.WaitGroup
 	failed := make(chan error, 8) // one slot per part below, so that none blocks; nobody closes it
 	part := func(wg *sync.WaitGroup, name string, ctx context.Context, run func(context.Context) error) {
 		wg.Go(func() {
@@ -133,12 +134,15 @@ func (b *Broker) serve(ctx context.Context) error {
 			}
 		})
 	}
+	coordCtx, stopCoords := context.WithCancel(context.Background())
+	defer stopCoords()
 	ctlCtx, stopCtl := context.WithCancel(context.Background())
 	defer stopCtl()
 	part(&parts, "storage", work, b.logs.Run)
 	part(&parts, "replicas", work, b.hosts.Run)
 	part(&parts, "controller link", work, b.link.Run)
 	part(&parts, "network", work, b.server.Run)
+	part(&coordsRunning, "coordinators", coordCtx, b.coords.Run)
 	part(&ctlRunning, "controller", ctlCtx, b.ctl.Run)
 	part(&parts, "ZooKeeper session", work, b.life.Run)
 	if b.o.Ready != nil {
@@ -159,6 +163,8 @@ func (b *Broker) serve(ctx context.Context) error {
 	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	_ = b.server.Shutdown(drain) // connections that would not end were cut
+	stopCoords()
+	coordsRunning.Wait()
 	b.life.stop()
 	stopCtl()
 	ctlRunning.Wait()
@@ -350,14 +356,16 @@ func (b *Broker) build(ctx context.Context) error {
 			UncleanLeaderElectionEnable:        func() bool { return b.dynamic.Current().Defaults.UncleanLeaderElectionEnable },
 		}})
 	b.link = newControllerLink(b)
-	b.hosts = replica.New(replica.Options{BrokerID: b.id, Logs: b.logs, Metadata: b.meta, Proposer: b.link,
+	b.coords = newCoordinators(b)
+	b.hosts = replica.New(replica.Options{BrokerID: b.id, Logs: b.logs, Metadata: b.meta, Proposer: b.link, OnRoles: b.coords.rolesChanged,
 		Logger: b.o.Logging.Logger("replica"), Metrics: b.o.Metrics, Config: replicaConfig(cfg), Follow: b.follow, MayLead: b.life.mayLead})
 	handler := api.New(api.Deps{
 		BrokerID: b.id, ClusterID: b.clusterID, Config: b.dynamic, Replicas: b.hosts, LogDirs: b.logs, Metadata: b.meta,
 		Sessions:   fetchsession.NewCache(fetchsession.Options{Slots: int(cfg.Fetch.SessionCacheSlots), Metrics: b.o.Metrics}),
 		Znodes:     func() api.Znodes { return b.life.store() },
-		Controller: b.ctl, Topics: topicLearner{b.topics, b}, IDs: b.link, FeatureEpoch: b.life.features.known.Load, Loggers: b.o.Logging, Logger: b.o.Logging.Logger("api"), Metrics: b.o.Metrics,
+		Controller: b.ctl, Topics: topicLearner{b.topics, b}, IDs: b.link, Placement: b.coords, FeatureEpoch: b.life.features.known.Load, Loggers: b.o.Logging, Logger: b.o.Logging.Logger("api"), Metrics: b.o.Metrics,
 	})
+	b.coords.make = b.coords.makeBy(handler)
 	b.rates = quota.NewConnections(int(cfg.Quota.Client.Num), cfg.Quota.Client.Size, connectionRates(cfg))
 	b.server = transport.New(b.transportOptions(cfg, control, handler))
 	b.gauge("kafka_server_metadataloader_currentcontrollerid", "The active controller's broker id as far as this broker knows, -1 if it does not.",

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -19,6 +20,7 @@ func clientRules() *rules {
 					strings.HasSuffix(e.Case, "too few replicas in sync") || strings.HasSuffix(e.Case, "in flight") ||
 					e.Case == "to a frozen broker" || e.Case == "cancel"
 			}},
+			{"internal topics are made as they were placed in the recording", makesTopic},
 			{"an answer that only says to ask again", func(e *exchange) bool { return e.API == "InitProducerID" && asksAgain(e) }},
 		},
 		allowed: append(volatile(), clientAllowed()...),
@@ -29,14 +31,70 @@ func clientRules() *rules {
 }
 
 // paused are cases whose answers depend on what other brokers have heard by then.
-var paused = regexp.MustCompile("who is controller|asked again|^version 0, none$|broker is follower|broker has no replica|not leader|not controller|no operations asked")
+var paused = regexp.MustCompile("^set-up: internal topics$|who is controller|asked again|^version 0, none$|broker is follower|broker has no replica|not leader|not controller|no operations asked")
 
-// makeInternalTopics does what finding coordinators did.
+// makeInternalTopics does what finding coordinators did, but places the topics as they were placed in the recording, so that the
+// same brokers coordinate.
 func makeInternalTopics(p *replay, e *exchange) {
-	if e.Case != "set-up: internal topics" {
+	if !makesTopic(e) {
 		return
 	}
-	p.makeTopics("__consumer_offsets", "__transaction_state")
+	placed := p.placement(map[int8]string{0: "__consumer_offsets", 1: "__transaction_state"}[decodeQuestion(e.Request).(*kmsg.FindCoordinatorRequest).CoordinatorType])
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.SetVersion(4)
+	req.Topics, req.TimeoutMillis = []kmsg.CreateTopicsRequestTopic{placed}, 10_000
+	p.until("internal topic", func() bool {
+		t := p.ask(req).(*kmsg.CreateTopicsResponse).Topics[0]
+		return t.ErrorCode == 0 || t.ErrorCode == kerr.TopicAlreadyExists.Code
+	})
+	p.makeTopics(placed.Topic)
+}
+
+// makesTopic is for requests on which Kafka made an internal topic.
+func makesTopic(e *exchange) bool {
+	if e.Case != "set-up: internal topics" {
+		return false
+	}
+	answer, ok := decodeAnswer(e.Key, e.Version, e.Response).(*kmsg.FindCoordinatorResponse)
+	return ok && answer.Coordinators[0].ErrorCode == kerr.CoordinatorNotAvailable.Code
+}
+
+// placement is where a topic's partitions were in the recording.
+func (p *replay) placement(topic string) kmsg.CreateTopicsRequestTopic {
+	placed := kmsg.NewCreateTopicsRequestTopic()
+	placed.Topic, placed.NumPartitions, placed.ReplicationFactor = topic, -1, -1
+	placed.Configs = internalConfigs(topic)
+	for _, e := range p.all {
+		answer, ok := decodeAnswer(e.Key, e.Version, e.Response).(*kmsg.MetadataResponse)
+		if !ok {
+			continue
+		}
+		for _, t := range answer.Topics {
+			if t.Topic == nil || *t.Topic != topic || t.ErrorCode != 0 {
+				continue
+			}
+			for _, part := range t.Partitions {
+				placed.ReplicaAssignment = append(placed.ReplicaAssignment,
+					kmsg.CreateTopicsRequestTopicReplicaAssignment{Partition: part.Partition, Replicas: part.Replicas})
+			}
+			return placed
+		}
+	}
+	p.t.Fatalf("nothing recorded says where %s was", topic)
+	return placed
+}
+
+// internalConfigs are the settings an internal topic is made with.
+func internalConfigs(topic string) []kmsg.CreateTopicsRequestTopicConfig {
+	settings := map[string]string{"cleanup.policy": "compact", "segment.bytes": "104857600", "compression.type": "producer"}
+	if topic == "__transaction_state" {
+		settings["compression.type"], settings["min.insync.replicas"], settings["unclean.leader.election.enable"] = "uncompressed", "2", "false"
+	}
+	var configs []kmsg.CreateTopicsRequestTopicConfig
+	for key, value := range settings {
+		configs = append(configs, kmsg.CreateTopicsRequestTopicConfig{Name: key, Value: &value})
+	}
+	return configs
 }
 
 // expectHere takes what these brokers are not set up for out of what was recorded, and calls their log directories as here.
@@ -110,7 +168,8 @@ func clientAllowed() []*allowance {
 		{api: "DescribeLogDirs", path: `.*(TotalBytes|UsableBytes)`, want: `\d+`, got: `\d+`, why: "another disk"},
 		{api: "DescribeConfigs", path: `Resources\[1\].Configs\[root\].Value`, why: "the level of tests", chance: true},
 		{api: "InitProducerID", cases: ".*, without id", path: "ProducerID", want: `\d+`, got: `\d+`, why: "the recording gave some to transactions"},
-		{api: "Metadata", path: `Topics\[(__consumer_offsets|__transaction_state|born-by-metadata)\].*(Leader|Replicas|ISR)`, why: "placed at random", chance: true},
+		{api: "FindCoordinator", path: `(Coordinators\[.*\]\.)?Port`, why: "whatever is free"},
+		{api: "Metadata", path: `Topics\[(born-by-metadata)\].*(Leader|Replicas|ISR)`, why: "placed at random", chance: true},
 		{api: "ElectLeaders", path: `.*Partitions order`, why: "hash map in Kafka, sorted here"},
 		{api: "Fetch", cases: ".*compressed data.*", path: `Topics\[old\].*RecordBatches.*`, want: "1|absent",
 			why: "Kafka converts the first batch, then all the rest at once, and gives up because of the zstd batch among it"},

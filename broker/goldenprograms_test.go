@@ -32,30 +32,30 @@ func programRules() *rules {
 			{"an answer that only says to ask again, and may not be needed here", asksAgain},
 		},
 		allowed: append(chance(volatile()),
+			&allowance{api: "FindCoordinator", path: `(Coordinators\[.*\]\.)?Port`, why: "whatever is free", chance: true},
 			&allowance{api: "InitProducerID", path: "ProducerID", want: `\d+`, got: `\d+`, why: "asked more often here", chance: true},
 			&allowance{api: "Metadata", path: `(Brokers|Topics(\[.*\]\.Partitions)?) order`, why: "hash maps in Kafka, sorted here", chance: true},
 			&allowance{api: "Fetch", path: "SessionID", want: `[^0].*`, got: `[^0].*`, why: "random", chance: true},
 		),
 		instead: func(p *replay, e *exchange) {
-			switch {
-			case asksAgain(e):
+			if asksAgain(e) {
 				p.differences(e)
-			case e.API == "FindCoordinator":
-				p.makeTopics("__consumer_offsets")
 			}
 		},
-		// Programs ask again until the topic they made has come into being.
-		paused: func(e *exchange) bool { return e.API == "Metadata" },
+		// Programs ask again until the topic they made, or the coordinators' has come into being.
+		paused: func(e *exchange) bool { return e.API == "Metadata" || e.API == "FindCoordinator" },
 		expect: func(_ *exchange, want, got kmsg.Response) { expectServed(want, got) },
 	}
 }
 
 // asksAgain reports whether the recorded answer was that the topic or the producer ids are still on their way.
 func asksAgain(e *exchange) bool {
-	const coordinatorLoadInProgress, leaderNotAvailable = 14, 5
+	const coordinatorLoadInProgress, coordinatorNotAvailable, leaderNotAvailable = 14, 15, 5
 	switch resp := decodeAnswer(e.Key, e.Version, e.Response).(type) {
 	case *kmsg.InitProducerIDResponse:
 		return resp.ErrorCode == coordinatorLoadInProgress
+	case *kmsg.FindCoordinatorResponse:
+		return resp.ErrorCode == coordinatorNotAvailable || slices.ContainsFunc(resp.Coordinators, func(c kmsg.FindCoordinatorResponseCoordinator) bool { return c.ErrorCode == coordinatorNotAvailable })
 	case *kmsg.MetadataResponse:
 		return slices.ContainsFunc(resp.Topics, func(t kmsg.MetadataResponseTopic) bool { return t.ErrorCode == leaderNotAvailable })
 	}

@@ -18,6 +18,7 @@ type replay struct {
 	addrs map[string]string // by the name of the recorded broker
 	rules *rules
 	conns map[int]*goldenConn // by the number of the recorded connection
+	all   []exchange
 	names topicNames
 
 	sessions map[int32]int32 // fetch sessions, as recorded to own
@@ -40,6 +41,7 @@ func newReplay(t *testing.T, addrs map[string]string, r *rules) *replay {
 // run replays everything in order.
 func (p *replay) run(all []exchange) {
 	served := p.served()
+	p.all = all
 	for i := range all {
 		e := &all[i]
 		if why := p.skip(e, served); why != "" {

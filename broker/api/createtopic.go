@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
 
 	"github.com/kraal-mq/kraal/broker/config"
@@ -177,17 +179,7 @@ func (h *Handler) autoCreate(ctx context.Context, name string) wire.Code {
 		return wire.ErrUnknownTopicOrPartition // another request is at it
 	}
 	defer h.creating.release(name)
-	cfg := h.Config.Current()
-	t := newTopic{name: name, partitions: -1, factor: -1}
-	switch name {
-	case offsetsTopic:
-		t.partitions, t.factor = cfg.Offsets.TopicPartitions, cfg.Offsets.TopicReplicationFactor
-		t.config = map[string]string{"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": itoa(int(cfg.Offsets.TopicSegmentBytes))}
-	case txnTopic:
-		t.partitions, t.factor = cfg.Txn.TopicPartitions, cfg.Txn.TopicReplicationFactor
-		t.config = map[string]string{"cleanup.policy": "compact", "compression.type": "uncompressed",
-			"unclean.leader.election.enable": "false", "min.insync.replicas": itoa(int(cfg.Txn.TopicMinISR)), "segment.bytes": itoa(int(cfg.Txn.TopicSegmentBytes))}
-	}
+	t := h.autoTopic(name)
 	_, err := h.createTopic(ctx, t)
 	code := h.code(err)
 	switch code {
@@ -228,4 +220,41 @@ func (c *call) await(h *Handler, timeout time.Duration, done func(*metadata.Snap
 	began := time.Now()
 	defer func() { c.Waited += time.Since(began) }()
 	return h.await(c.ctx, timeout, done)
+}
+
+// autoTopic is how a topic is made that nobody described.
+func (h *Handler) autoTopic(name string) newTopic {
+	cfg := h.Config.Current()
+	t := newTopic{name: name, partitions: -1, factor: -1}
+	switch name {
+	case offsetsTopic:
+		t.partitions, t.factor = cfg.Offsets.TopicPartitions, cfg.Offsets.TopicReplicationFactor
+		t.config = map[string]string{"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": itoa(int(cfg.Offsets.TopicSegmentBytes))}
+	case txnTopic:
+		t.partitions, t.factor = cfg.Txn.TopicPartitions, cfg.Txn.TopicReplicationFactor
+		t.config = map[string]string{"cleanup.policy": "compact", "compression.type": "uncompressed",
+			"unclean.leader.election.enable": "false", "min.insync.replicas": itoa(int(cfg.Txn.TopicMinISR)), "segment.bytes": itoa(int(cfg.Txn.TopicSegmentBytes))}
+	}
+	return t
+}
+
+// CreateInternalTopic makes an internal topic for the coordinators, if somebody else is not at it.
+func (h *Handler) CreateInternalTopic(ctx context.Context, name string) error {
+	return h.autoCreate(ctx, name).Err()
+}
+
+// InternalTopic is the request that has the controller make an internal topic.
+func (h *Handler) InternalTopic(name string) *kmsg.CreateTopicsRequest {
+	t := h.autoTopic(name)
+	rt := kmsg.NewCreateTopicsRequestTopic()
+	rt.Topic, rt.NumPartitions, rt.ReplicationFactor = name, t.partitions, t.factor
+	for _, key := range slices.Sorted(maps.Keys(t.config)) {
+		rc := kmsg.NewCreateTopicsRequestTopicConfig()
+		rc.Name, rc.Value = key, new(string)
+		*rc.Value = t.config[key]
+		rt.Configs = append(rt.Configs, rc)
+	}
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.Topics, req.TimeoutMillis = append(req.Topics, rt), int32(h.Config.Current().Broker.RequestTimeout.Milliseconds())
+	return req
 }

@@ -32,6 +32,7 @@ type Deps struct {
 	Controller Controller
 	Topics     TopicConfigs
 	IDs        ProducerIDs
+	Placement  Placement
 	// FeatureEpoch is the version of /feature, -1 if there is none.
 	FeatureEpoch func() int64
 	Loggers      Loggers
@@ -80,6 +81,15 @@ type TopicConfigs interface {
 	TopicOverrides(topic string) map[string]string
 	// LearnTopics reads the overrides of topics this broker had nothing to do with so far.
 	LearnTopics(ctx context.Context, topics []string)
+}
+
+// Placement says where keys are coordinated, by the partitions of the internal topics.
+type Placement interface {
+	// PartitionFor returns the partition of an internal topic whose leader coordinates a key. known is false while it may
+	// yet turn out to be another.
+	PartitionFor(topic, key string) (partition int32, known bool)
+	// EnsureTopic has an internal topic made in the background if there is none.
+	EnsureTopic(topic string)
 }
 
 // ProducerIDs hands out producer ids that no other producer of the fleet has.

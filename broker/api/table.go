@@ -26,6 +26,7 @@ var table = []entry{
 	{5, 0, 4, plain(stopReplica)},
 	{6, 0, 8, plain(updateMetadata)},
 	{7, 0, 3, plain(controlledShutdown)},
+	{10, 0, 6, plain(findCoordinator)},
 	{18, 0, 4, apiVersions},
 	{19, 0, 7, plain(createTopics)},
 	{20, 0, 6, plain(deleteTopics)},

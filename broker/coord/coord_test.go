@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,7 +25,8 @@ var tp0 = meta.TopicPartition{Topic: topic, Partition: 0}
 // recorder is a machine that writes down what happens to it.
 type recorder struct {
 	env    *coord.Env
-	events []string
+	mu     sync.Mutex
+	events []string // guarded by mu
 	epochs []meta.LeaderEpoch
 	ended  bool
 	onEnd  func()
@@ -32,6 +34,8 @@ type recorder struct {
 }
 
 func (r *recorder) note(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.events = append(r.events, fmt.Sprintf(format, args...))
 }
 
@@ -61,6 +65,8 @@ func (r *recorder) Unloaded() {
 func (r *recorder) EpochRaised() { r.epochs = append(r.epochs, r.env.LeaderEpoch) }
 
 func (r *recorder) take() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	s := strings.Join(r.events, "; ")
 	r.events = nil
 	return s
@@ -132,6 +138,7 @@ func (b *bench) must(event func(*recorder)) {
 	if err := b.do(event); err != nil {
 		b.t.Fatalf("Do: %v", err)
 	}
+	synctest.Wait() // what was appended is in the log
 }
 
 // write appends one plain record and notes its outcome.
@@ -238,6 +245,7 @@ func TestReplicationTimesOut(t *testing.T) {
 			})
 		})
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if failed != 5*time.Second {
 			t.Errorf("failed after %v", failed)
 		}
@@ -438,12 +446,16 @@ func TestTimers(t *testing.T) {
 		b.expect(r)
 		time.Sleep(time.Hour)
 		b.expect(r, "fired after 40s")
-		began = time.Now()
-		b.must(func(m *recorder) { timer.Reset(time.Hour); timer.Reset(time.Second) })
+		b.must(func(m *recorder) { began = time.Now(); timer.Reset(time.Hour); timer.Reset(time.Second) })
 		time.Sleep(2 * time.Hour)
 		b.expect(r, "fired after 1s")
-		b.must(func(m *recorder) { timer.Reset(time.Second); timer.Stop(); timer.Stop(); timer.Reset(3 * time.Second) })
-		began = time.Now()
+		b.must(func(m *recorder) {
+			began = time.Now()
+			timer.Reset(time.Second)
+			timer.Stop()
+			timer.Stop()
+			timer.Reset(3 * time.Second)
+		})
 		time.Sleep(time.Hour)
 		b.expect(r, "fired after 3s")
 	})

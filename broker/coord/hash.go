@@ -5,8 +5,8 @@ import (
 	"unicode/utf16"
 )
 
-// partitionOf is where Kafka keeps a key (GroupMetadataManager.partitionFor): Java's String.hashCode over UTF-16 code units.
-func partitionOf(key string, partitions int32) int32 {
+// PartitionOf is where Kafka keeps a key (GroupMetadataManager.partitionFor): Java's String.hashCode over UTF-16 code units.
+func PartitionOf(key string, partitions int32) int32 {
 	var h int32
 	for _, r := range key {
 		if r >= 0x10000 {

@@ -9,7 +9,7 @@ func TestPartitionOf(t *testing.T) {
 		"console-consumer-12345": {6, 0}, "my-txn-id": {11, 2}, "polygenelubricants": {0, 0}, "naïve": {25, 2},
 		"日本語": {43, 2}, "😀": {49, 1},
 	} {
-		if got := [2]int32{partitionOf(key, 50), partitionOf(key, 3)}; got != want {
+		if got := [2]int32{PartitionOf(key, 50), PartitionOf(key, 3)}; got != want {
 			t.Errorf("%q: %v, want %v", key, got, want)
 		}
 	}

@@ -3,7 +3,6 @@ package coord
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,9 +16,9 @@ type Options[M Machine] struct {
 	Journal Journal
 	// New makes the machine of a shard. It is called under the Runtime's lock and must only construct.
 	New func(*Env) M
-	// Partitions is how many partitions the topic has, or will have when it is created. It is asked until it says that it is
-	// final, once: keys must not move while this broker runs.
-	Partitions func() (n int32, final bool)
+	// Partitions is how many partitions the topic has. While that is not known, n is how many it will have if it is created,
+	// and nothing is coordinated. It must not change while the topic exists: keys would move away from their state.
+	Partitions func() (n int32, known bool)
 	// LoadBufferBytes is how much of a log is read at a time while loading.
 	LoadBufferBytes int
 	// MaxBatchBytes is how large a batch may be that is put together from several appends.
@@ -39,9 +38,8 @@ type Role struct {
 
 // Runtime keeps a machine for each partition of one internal topic that this broker leads.
 type Runtime[M Machine] struct {
-	o          Options[M]
-	partitions atomic.Int32 // 0: not final yet
-	turns      chan struct{}
+	o     Options[M]
+	turns chan struct{} // a slot for each shard that may load at a time
 
 	mu struct {
 		sync.Mutex
@@ -156,20 +154,18 @@ func (r *Runtime[M]) resignLocked(partition int32) {
 
 // PartitionFor says which partition's leader coordinates a key.
 func (r *Runtime[M]) PartitionFor(key string) int32 {
-	n := r.partitions.Load()
-	if n == 0 {
-		var final bool
-		if n, final = r.o.Partitions(); final {
-			r.partitions.CompareAndSwap(0, n)
-		}
-	}
-	return partitionOf(key, n)
+	n, _ := r.o.Partitions()
+	return PartitionOf(key, n)
 }
 
 // Do runs event on the machine that coordinates key, and returns when it has run. The errors are ErrNotCoordinator, ErrLoading,
 // ErrNotAvailable while this broker starts or stops, and ctx's; with ctx's the event may still run.
 func (r *Runtime[M]) Do(ctx context.Context, key string, event func(M)) error {
-	return r.DoPartition(ctx, r.PartitionFor(key), event)
+	n, known := r.o.Partitions()
+	if !known {
+		return ErrNotCoordinator
+	}
+	return r.DoPartition(ctx, PartitionOf(key, n), event)
 }
 
 // DoPartition is Do for the machine of a partition.

@@ -26,6 +26,9 @@ type AppendRequest struct {
 	NoZstd bool
 	// Verified is the guard of a transactional append, see [storage.AppendOptions].
 	Verified storage.VerificationGuard
+	// Fenced refuses unless this broker leads, and has led without interruption since LeaderEpoch.
+	Fenced      bool
+	LeaderEpoch meta.LeaderEpoch
 }
 
 // Appended is what became of an append.
@@ -61,6 +64,9 @@ func failed(err error) Appended {
 func (p *Partition) append(r AppendRequest) Appended {
 	p.mu.RLock()
 	log, err := p.leaderLogLocked()
+	if err == nil && r.Fenced {
+		log, err = p.inReignLocked(r.LeaderEpoch)
+	}
 	if err != nil {
 		p.mu.RUnlock()
 		return failed(err)
