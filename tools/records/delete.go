@@ -1,16 +1,14 @@
 package records
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 
 	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/urfave/cli/v2"
 
 	"github.com/kraal-mq/kraal/tools/client"
+	"github.com/kraal-mq/kraal/tools/jsonfile"
 	"github.com/kraal-mq/kraal/tools/option"
 	"github.com/kraal-mq/kraal/zkstore/meta"
 )
@@ -57,14 +55,11 @@ func run(c *cli.Context) error {
 }
 
 func readOffsets(file string) ([]request, error) {
-	text, err := os.ReadFile(file)
-	if err == nil {
-		return parseOffsets(text)
+	text, err := jsonfile.Read(file)
+	if err != nil {
+		return nil, err
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = &client.Error{Class: client.NoSuchFile, Message: file}
-	}
-	return nil, &client.Error{Class: "java.io.IOException", Message: "Unable to read file " + file, Cause: err}
+	return parseOffsets(text)
 }
 
 func deleteRecords(c *cli.Context, cluster *client.Cluster, requests []request) (lowWatermarks map[meta.TopicPartition]int64, failures map[meta.TopicPartition]error) {

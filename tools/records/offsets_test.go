@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/kraal-mq/kraal/tools/client"
+	"github.com/kraal-mq/kraal/tools/jsonfile"
 )
 
 func TestParseOffsets(t *testing.T) {
@@ -19,20 +20,20 @@ func TestParseOffsets(t *testing.T) {
 
 func TestParseOffsetsRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		``:                                 operationException + ": The input string is not a valid JSON",
-		`nonsense`:                         operationException + ": The input string is not a valid JSON",
-		`[]`:                               mappingException + ": Expected JSON object, received []",
-		`{"version":1}`:                    operationException + ": Missing partitions field",
-		`{"version":2,"partitions":[]}`:    operationException + ": Not supported version field value 2",
-		`{"version":"1","partitions":[]}`:  mappingException + ": Expected `Integer` value, received \"1\"",
-		`{"partitions":{}}`:                mappingException + ": Expected JSON array, received {}",
-		`{"partitions":[1]}`:               mappingException + ": Expected JSON object, received 1",
-		`{"partitions":[{"topic":"a"}]}`:   mappingException + ": No such field exists: `partition`",
-		`{"partitions":[{"partition":1}]}`: mappingException + ": No such field exists: `topic`",
-		`{"partitions":[{"topic":"a","partition":4294967296,"offset":1}]}`:                                                                      mappingException + ": Expected `Integer` value, received 4294967296",
-		`{"partitions":[{"topic":"a","partition":1,"offset":1.5}]}`:                                                                             mappingException + ": Expected `Long` value, received 1.5",
-		`{"partitions":[{"topic":1,"partition":1,"offset":1}]}`:                                                                                 mappingException + ": Expected `String` value, received 1",
-		`{"partitions":[{"topic":"a","partition":1,"offset":1},{"topic":"b","partition":1,"offset":1},{"topic":"a","partition":1,"offset":2}]}`: commandFailedException + ": Offset json file contains duplicate topic partitions: a-1",
+		``:                                 jsonfile.OperationException + ": The input string is not a valid JSON",
+		`nonsense`:                         jsonfile.OperationException + ": The input string is not a valid JSON",
+		`[]`:                               jsonfile.MappingException + ": Expected JSON object, received []",
+		`{"version":1}`:                    jsonfile.OperationException + ": Missing partitions field",
+		`{"version":2,"partitions":[]}`:    jsonfile.OperationException + ": Not supported version field value 2",
+		`{"version":"1","partitions":[]}`:  jsonfile.MappingException + ": Expected `Integer` value, received \"1\"",
+		`{"partitions":{}}`:                jsonfile.MappingException + ": Expected JSON array, received {}",
+		`{"partitions":[1]}`:               jsonfile.MappingException + ": Expected JSON object, received 1",
+		`{"partitions":[{"topic":"a"}]}`:   jsonfile.MappingException + ": No such field exists: `partition`",
+		`{"partitions":[{"partition":1}]}`: jsonfile.MappingException + ": No such field exists: `topic`",
+		`{"partitions":[{"topic":"a","partition":4294967296,"offset":1}]}`:                                                                      jsonfile.MappingException + ": Expected `Integer` value, received 4294967296",
+		`{"partitions":[{"topic":"a","partition":1,"offset":1.5}]}`:                                                                             jsonfile.MappingException + ": Expected `Long` value, received 1.5",
+		`{"partitions":[{"topic":1,"partition":1,"offset":1}]}`:                                                                                 jsonfile.MappingException + ": Expected `String` value, received 1",
+		`{"partitions":[{"topic":"a","partition":1,"offset":1},{"topic":"b","partition":1,"offset":1},{"topic":"a","partition":1,"offset":2}]}`: jsonfile.CommandFailedException + ": Offset json file contains duplicate topic partitions: a-1",
 	} {
 		_, err := parseOffsets([]byte(text))
 		if err == nil || !errors.As(err, new(*client.Error)) || client.Describe(err) != want {
