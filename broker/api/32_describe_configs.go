@@ -119,7 +119,7 @@ func (h *Handler) topicConfig(c *call, topic string) (map[string]string, error) 
 		return nil, refuse(wire.ErrInvalidTopic, "Topic name is invalid: "+bad)
 	}
 	if h.Metadata.Load().Topic(topic) == nil {
-		return nil, wire.ErrUnknownTopicOrPartition
+		return nil, refuse(wire.ErrUnknownTopicOrPartition, fmt.Sprintf("The topic '%s' does not exist.", topic))
 	}
 	return h.stored(c, topicEntity(topic))
 }

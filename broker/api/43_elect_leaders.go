@@ -1,6 +1,8 @@
 package api
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -109,6 +111,9 @@ func (e *election) answer(s *metadata.Snapshot) {
 		switch err := e.results[i].Err; {
 		case err != nil:
 			code, message := e.h.codeAndMessage(err)
+			if text := e.explain(tp, err); text != "" {
+				message = &text
+			}
 			if !e.all || wire.Code(code) != wire.ErrElectionNotNeeded {
 				e.add(tp, code, message)
 			}
@@ -118,6 +123,22 @@ func (e *election) answer(s *metadata.Snapshot) {
 			e.add(tp, int16(wire.ErrRequestTimedOut), nil)
 		}
 	}
+}
+
+// explain words a failure as Kafka does (KafkaController.processReplicaLeaderElection), since its tools show that to people.
+func (e *election) explain(tp meta.TopicPartition, err error) string {
+	const failed = "Failed to elect leader for partition %s under strategy %s"
+	switch {
+	case errors.Is(err, controller.ErrUnknownTopicOrPartition):
+		return "The partition does not exist."
+	case errors.Is(err, controller.ErrInvalidTopic):
+		return "The topic is being deleted"
+	case errors.Is(err, controller.ErrPreferredLeaderNotAvailable):
+		return fmt.Sprintf(failed, tp, "PreferredReplicaPartitionLeaderElectionStrategy")
+	case errors.Is(err, controller.ErrEligibleLeadersNotAvailable):
+		return fmt.Sprintf(failed, tp, "OfflinePartitionLeaderElectionStrategy(true)")
+	}
+	return ""
 }
 
 func (e *election) add(tp meta.TopicPartition, code int16, message *string) {

@@ -257,6 +257,25 @@ func TestElectLeaders(t *testing.T) {
 	})
 }
 
+// kafka-leader-election shows these words to people.
+func TestElectLeadersExplains(t *testing.T) {
+	s := &scripted{}
+	h := handler(t, s)
+	update(h, 1, 1)
+	for err, want := range map[error]string{
+		controller.ErrUnknownTopicOrPartition:     "The partition does not exist.",
+		controller.ErrInvalidTopic:                "The topic is being deleted",
+		controller.ErrPreferredLeaderNotAvailable: "Failed to elect leader for partition a-1 under strategy PreferredReplicaPartitionLeaderElectionStrategy",
+		controller.ErrEligibleLeadersNotAvailable: "Failed to elect leader for partition a-1 under strategy OfflinePartitionLeaderElectionStrategy(true)",
+	} {
+		s.each = err
+		answer := do[*kmsg.ElectLeadersResponse](t, h, 2, electRequest("a", 1)).Topics[0].Partitions[0]
+		if got := answer.ErrorMessage; got == nil || *got != want {
+			t.Errorf("%v: %v, want %s", err, got, want)
+		}
+	}
+}
+
 func TestReassignments(t *testing.T) {
 	s := &scripted{}
 	h := handler(t, s)
