@@ -27,6 +27,7 @@ type Cluster struct {
 	nodes      map[string]*Node
 	brokers    map[int32]string // by id: host:port
 	controller int32            // -1: not known
+	doubtful   bool             // brokers was right once, but one of them is not where it was
 }
 
 // Options are what differs between tools.
@@ -130,7 +131,7 @@ func (c *Cluster) node(to Target) (*Node, error) {
 		return address, ok
 	}
 	address, ok := known()
-	if !ok {
+	if !ok || c.doubtful {
 		if err := c.refresh(); err != nil {
 			return nil, err
 		}
@@ -138,7 +139,9 @@ func (c *Cluster) node(to Target) (*Node, error) {
 			return nil, errNoNode
 		}
 	}
-	return c.connect(address, to.id)
+	n, err := c.connect(address, to.id)
+	c.doubtful = err != nil // it may be back under another address by the time of the next try
+	return n, err
 }
 
 var errNoNode = errors.New("no such broker is known")

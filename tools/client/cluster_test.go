@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -220,5 +221,30 @@ func TestEachLeaderTriesAgain(t *testing.T) {
 	if len(failed) != 2 || !HasCode(failed[partition(1)], sarama.ErrOffsetOutOfRange) ||
 		!strings.HasPrefix(Describe(failed[partition(3)]), TimeoutException) {
 		t.Errorf("failed %v", failed)
+	}
+}
+
+func TestCallFindsABrokerThatMoved(t *testing.T) {
+	brokers := fleet(t, 2, one)
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Close()
+	var asked atomic.Int32
+	brokers[0].Answer(int16(kmsg.DescribeCluster), func(kmsg.Request) kmsg.Response {
+		resp := kmsg.NewPtrDescribeClusterResponse()
+		resp.ControllerID = 1
+		second := kmsg.NewDescribeClusterResponseBroker()
+		second.NodeID, second.Host, second.Port = 2, "127.0.0.1", int32(gone.Addr().(*net.TCPAddr).Port)
+		if asked.Add(1) > 1 {
+			second.Port = brokers[1].Port
+		}
+		resp.Brokers = append(resp.Brokers, second)
+		return resp
+	})
+	brokers[1].Answer(int16(kmsg.DeleteTopics), deleted(0, nil))
+	if err := open(t, brokers[0], "").Call(t.Context(), "deleteTopics", Broker(2), deleteTopic); err != nil {
+		t.Error(err)
 	}
 }
