@@ -19,6 +19,7 @@ import (
 	"github.com/kraal-mq/kraal/tools/logdirs"
 	"github.com/kraal-mq/kraal/tools/offsets"
 	"github.com/kraal-mq/kraal/tools/option"
+	"github.com/kraal-mq/kraal/tools/partitions"
 	"github.com/kraal-mq/kraal/tools/perf"
 	"github.com/kraal-mq/kraal/tools/produce"
 	"github.com/kraal-mq/kraal/tools/records"
@@ -56,6 +57,9 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			offsets.Command(),
 			records.Command(),
 			logdirs.Command(),
+			partitions.ReassignCommand(),
+			partitions.ElectCommand(),
+			partitions.VerifyReplicasCommand(),
 			cluster.Command(),
 			apiversions.Command(),
 			dump.Command(),
