@@ -9,6 +9,8 @@
 // The broker may be any Kafka. No client joins a group. A client that is not installed is skipped, loudly, or fails if CI
 // is true. Record counts shrink with KRAAL_RECORDS.
 //
+// `make handover` (handover.sh) is about the log directory: one broker's place is taken by kraal and Apache Kafka in turn.
+//
 // The programs in testdata speak one exchange format with the tests, all numbers big-endian:
 //
 //	record   := bytes key, bytes value, int32 count, count x (bytes key, bytes value)

@@ -8,10 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 RUN=$PWD/.run/interop JARS=/usr/share/java
 export KRAAL_INTEROP_TOOLS=$RUN/tools
 
-packages=()
-need() { # PACKAGE COMMAND...: the package is there if the command succeeds
-  "${@:2}" >/dev/null 2>&1 || packages+=("$1")
-}
+. tools/interop/packages.sh
 need kcat command -v kcat
 need npm command -v npm
 need maven command -v mvn
@@ -21,11 +18,7 @@ need python3-lz4 /usr/bin/python3 -c 'import lz4.frame'
 need python3-zstandard /usr/bin/python3 -c 'import zstandard'
 need python3-confluent-kafka /usr/bin/python3 -c 'import confluent_kafka'
 [ -n "${KRAAL_BOOTSTRAP:-}" ] || need zookeeper test -e $JARS/zookeeper.jar
-if [ ${#packages[@]} -gt 0 ]; then
-  echo "== installing ${packages[*]}"
-  sudo=; [ "$(id -u)" -eq 0 ] || sudo=sudo
-  $sudo apt-get update -q && $sudo apt-get install -y -q --no-install-recommends "${packages[@]}"
-fi
+install_packages
 
 mkdir -p "$KRAAL_INTEROP_TOOLS"
 if [ ! -e "$KRAAL_INTEROP_TOOLS/node_modules/kafka-node" ]; then
