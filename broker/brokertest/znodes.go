@@ -109,3 +109,26 @@ func (z *Znodes) Exists(path string) bool {
 	_, _, found := z.get(path)
 	return found
 }
+
+// Create makes a znode, and those above it that are missing, as another broker may have left them.
+func (z *Znodes) Create(path, data string) {
+	z.t.Helper()
+	for i, r := range path {
+		if r == '/' && i > 0 {
+			z.create(path[:i], "")
+		}
+	}
+	if !z.create(path, data) {
+		z.t.Fatalf("%s is there already", path)
+	}
+}
+
+// create returns false if the znode is there.
+func (z *Znodes) create(path, data string) bool {
+	z.t.Helper()
+	_, err := z.conn.Create(z.chroot+path, []byte(data), 0, zk.WorldACL(zk.PermAll))
+	if err != nil && !errors.Is(err, zk.ErrNodeExists) {
+		z.t.Fatalf("create %s: %v", path, err)
+	}
+	return err == nil
+}
