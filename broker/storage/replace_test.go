@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/kraal-mq/kraal/broker/record"
 	"github.com/kraal-mq/kraal/broker/storage/vfs"
@@ -210,8 +212,21 @@ func TestReplacedReplicaComesBack(t *testing.T) {
 
 // Files of a log are opened while its directory gets another name.
 func TestRenameBesideReaders(t *testing.T) {
-	mem := vfs.NewMem()
-	m, tp, _ := movedLog(t, mem)
+	var reading atomic.Bool
+	var opened atomic.Int32
+	m, tp, _ := movedLog(t, &vfs.Fault{FS: vfs.NewMem(), Hook: func(op vfs.Op, name string) error {
+		switch op {
+		case vfs.OpOpen, vfs.OpCreate:
+			opened.Add(1)
+		case vfs.OpRename:
+			// Readers first, as long as they may.
+			before := opened.Load()
+			for end := time.Now().Add(30 * time.Millisecond); reading.Load() && opened.Load() < before+20 && time.Now().Before(end); {
+				runtime.Gosched()
+			}
+		}
+		return nil
+	}})
 	defer m.Close()
 	l, _ := m.Log(tp)
 	future, _ := m.FutureLog(tp)
@@ -238,6 +253,7 @@ func TestRenameBesideReaders(t *testing.T) {
 			}
 		})
 	}
+	reading.Store(true)
 	check(t, m.ReplaceWithFuture(tp))
 	check(t, m.Delete(tp))
 	stop()
