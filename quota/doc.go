@@ -3,6 +3,7 @@
 //
 //   - window.go: a rate measured over samples, as Kafka's Rate and QuotaUtils do
 //   - connection.go: how fast connections may be accepted (KIP-612)
+//   - replication.go: how fast replicas may be copied, between brokers (KIP-73) and between log directories (KIP-113)
 //
 // Types are safe for concurrent use where they say so.
 package quota

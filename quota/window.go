@@ -7,6 +7,9 @@ import "time"
 type Window struct {
 	Num  int
 	Size time.Duration
+	// Simple measures over the time since the oldest sample began, one sample at least, so that a burst after silence counts as
+	// the high rate it is (Kafka's SimpleRate). Otherwise it is spread over all the samples (Rate).
+	Simple bool
 
 	samples []sample // the live ones, oldest first, Num at most
 }
@@ -28,8 +31,8 @@ func (w *Window) Record(amount float64, now time.Time) {
 	w.samples[len(w.samples)-1].sum += amount
 }
 
-// Rate is how much was recorded a second, over at least all but one of the samples' length, so that a burst after silence does
-// not look like a high rate.
+// Rate is how much was recorded a second. If not Simple, over at least all but one of the samples' length, so that a burst after
+// silence does not look like a high rate.
 func (w *Window) Rate(now time.Time) float64 {
 	w.expire(now)
 	sum := 0.0
@@ -55,6 +58,9 @@ func (w *Window) span(now time.Time) time.Duration {
 		return max(time.Duration(w.Num-1)*w.Size, time.Millisecond)
 	}
 	elapsed := now.Sub(w.samples[0].start)
+	if w.Simple {
+		return max(elapsed, w.Size, time.Millisecond)
+	}
 	full := int(elapsed / w.Size)
 	if lacking := w.Num - 1 - full; lacking > 0 {
 		elapsed += time.Duration(lacking) * w.Size
