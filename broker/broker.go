@@ -46,19 +46,20 @@ type Broker struct {
 	id        meta.BrokerID
 	clusterID string
 
-	life   *lifecycle
-	logs   *storage.Manager
-	topics *topicConfigs
-	meta   *metadata.Cache
-	hosts  *replica.Manager
-	ctl    *controller.Controller
-	link   *controllerLink
-	server *transport.Server
-	rates  *quota.Connections
-	coords *coordinators
-	peers  *peer.Pool // the controller's requests to brokers
-	asks   *peer.Pool // this broker's requests to the controller
-	state  atomicState
+	life      *lifecycle
+	logs      *storage.Manager
+	topics    *topicConfigs
+	meta      *metadata.Cache
+	hosts     *replica.Manager
+	ctl       *controller.Controller
+	link      *controllerLink
+	server    *transport.Server
+	rates     *quota.Connections
+	throttles *throttles
+	coords    *coordinators
+	peers     *peer.Pool // the controller's requests to brokers
+	asks      *peer.Pool // this broker's requests to the controller
+	state     atomicState
 }
 
 // New returns a broker that does nothing until Run.
@@ -357,8 +358,11 @@ func (b *Broker) build(ctx context.Context) error {
 		}})
 	b.link = newControllerLink(b)
 	b.coords = newCoordinators(b)
+	b.throttles = newThrottles(cfg)
+	b.throttles.subscribe(b.dynamic)
 	b.hosts = replica.New(replica.Options{BrokerID: b.id, Logs: b.logs, Metadata: b.meta, Proposer: b.link, OnRoles: b.coords.rolesChanged,
-		Logger: b.o.Logging.Logger("replica"), Metrics: b.o.Metrics, Config: replicaConfig(cfg), Follow: b.follow, MayLead: b.life.mayLead})
+		Logger: b.o.Logging.Logger("replica"), Metrics: b.o.Metrics, Config: replicaConfig(cfg), Follow: b.follow, MayLead: b.life.mayLead,
+		MoveQuota: b.throttles.moves})
 	handler := api.New(api.Deps{
 		BrokerID: b.id, ClusterID: b.clusterID, Config: b.dynamic, Replicas: b.hosts, LogDirs: b.logs, Metadata: b.meta,
 		Sessions:   fetchsession.NewCache(fetchsession.Options{Slots: int(cfg.Fetch.SessionCacheSlots), Metrics: b.o.Metrics}),

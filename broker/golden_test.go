@@ -70,12 +70,14 @@ func TestGoldenBare(t *testing.T) {
 func TestGoldenClient(t *testing.T) {
 	t.Parallel()
 	zk := zktest.Start(t)
-	addrs := map[string]string{}
+	addrs, dirs := map[string]string{}, map[string]string{}
 	for _, id := range []string{"1", "2", "3"} {
+		x, y := t.TempDir(), t.TempDir()
+		dirs["/srv/kf/clients/"+id+"/x"], dirs["/srv/kf/clients/"+id+"/y"] = x, y
 		node := brokertest.Start(t, zk.Addr(), map[string]string{
 			"broker.id": id, "listeners": "CLIENT://127.0.0.1:0,INTER://127.0.0.1:0", "inter.broker.listener.name": "INTER",
 			"listener.security.protocol.map":   "CLIENT:PLAINTEXT,INTER:PLAINTEXT,SASL:SASL_PLAINTEXT",
-			"log.dirs":                         t.TempDir() + "," + t.TempDir(),
+			"log.dirs":                         x + "," + y,
 			"delegation.token.secret.key":      "golden",
 			"offsets.topic.replication.factor": "3", "transaction.state.log.replication.factor": "3", "transaction.state.log.min.isr": "2",
 			"offsets.topic.num.partitions": "3", "transaction.state.log.num.partitions": "3",
@@ -88,5 +90,7 @@ func TestGoldenClient(t *testing.T) {
 		})
 		addrs["broker "+id] = node.ListenerAddr("CLIENT")
 	}
-	newReplay(t, addrs, clientRules()).run(recorded(t, "client"))
+	p := newReplay(t, addrs, clientRules())
+	p.dirs = dirs
+	p.run(recorded(t, "client"))
 }

@@ -20,6 +20,7 @@ type replay struct {
 	conns map[int]*goldenConn // by the number of the recorded connection
 	all   []exchange
 	names topicNames
+	dirs  map[string]string // log directories, as recorded to own
 
 	sessions map[int32]int32 // fetch sessions, as recorded to own
 	waited   time.Duration   // for the consequences of earlier requests
@@ -221,6 +222,13 @@ func (p *replay) differences(e *exchange) []difference {
 // own puts into a request what only this broker can have given: fetch session and topic ids.
 func (p *replay) own(e *exchange, req kmsg.Request) bool {
 	changed := p.names.translate(req)
+	if a, ok := req.(*kmsg.AlterReplicaLogDirsRequest); ok {
+		for i := range a.Dirs {
+			if own, ok := p.dirs[a.Dirs[i].Dir]; ok {
+				a.Dirs[i].Dir, changed = own, true
+			}
+		}
+	}
 	f, ok := req.(*kmsg.FetchRequest)
 	if !ok {
 		return changed

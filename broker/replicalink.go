@@ -63,6 +63,7 @@ func replicaConfig(cfg *config.Config) replica.Config {
 		FetchMaxBytes:                   int(cfg.Replica.FetchMaxBytes),
 		FetchResponseMaxBytes:           int(cfg.Replica.FetchResponseMaxBytes),
 		FetchBackoff:                    cfg.Replica.FetchBackoff,
+		Movers:                          int(cfg.Replica.AlterLogDirsThreads),
 		Backing:                         max(4*cfg.Replica.FetchWaitMax, 2*time.Second), // a few fetches that bring nothing
 		LateTransaction:                 cfg.Txn.MaxTimeout + lateTransactionMargin,
 		Protocol: replica.Protocol{

@@ -33,6 +33,7 @@ var codes = []struct {
 	{replica.ErrOffsetNotAvailable, wire.ErrOffsetNotAvailable},
 	{replica.ErrPolicyViolation, wire.ErrPolicyViolation},
 	{replica.ErrInternalTopic, wire.ErrInvalidTopic},
+	{replica.ErrUnknownDir, wire.ErrLogDirNotFound},
 
 	{record.ErrInvalidTimestamp, wire.ErrInvalidTimestamp},
 	{record.ErrInvalidRecord, wire.ErrInvalidRecord},
@@ -50,6 +51,7 @@ var codes = []struct {
 	{storage.ErrCoordinatorFenced, wire.ErrTransactionCoordinatorFenced},
 	{storage.ErrTopicIDMismatch, wire.ErrInconsistentTopicID},
 	{storage.ErrDirOffline, wire.ErrKafkaStorage},
+	{storage.ErrNameTooLong, wire.ErrInvalidTopic},
 	{storage.ErrClosed, wire.ErrNotLeaderOrFollower},
 	{storage.ErrDeleted, wire.ErrNotLeaderOrFollower},
 

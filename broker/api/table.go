@@ -35,6 +35,7 @@ var table = []entry{
 	{23, 0, 4, plain(offsetForLeaderEpoch)},
 	{32, 0, 4, plain(describeConfigs)},
 	{33, 0, 2, plain(alterConfigs)},
+	{34, 0, 2, plain(alterReplicaLogDirs)},
 	{35, 0, 4, plain(describeLogDirs)},
 	{37, 0, 3, plain(createPartitions)},
 	{43, 0, 2, plain(electLeaders)},

@@ -170,6 +170,7 @@ func (p *Partition) assign(a *Assigned) (*RoleChange, error) {
 	if err := p.openLocked(a); err != nil {
 		return nil, err
 	}
+	p.resumeMoveLocked()
 	if a.Leader == p.m.id {
 		return p.leadLocked(a)
 	}
@@ -379,6 +380,7 @@ func (p *Partition) stop(s Stopped) (led bool, err error) {
 	}
 	led = p.mu.role == leading
 	p.unfetchLocked()
+	p.mu.move = nil
 	if s.Delete {
 		p.mu.role = idle
 	}

@@ -20,10 +20,11 @@
 // # Goroutines and locks
 //
 // Run starts the ISR check, the checkpoint of high watermarks, and a fetcher per broker that is followed (times
-// num.replica.fetchers), which ends when there is nothing left to copy from it. Everything else runs on the caller's goroutine; requests
+// num.replica.fetchers), which ends when there is nothing left to copy from it, and the workers that copy replicas to other log
+// directories ([Manager.AlterLogDirs]). Everything else runs on the caller's goroutine; requests
 // that wait (acks=all, long polling, DeleteRecords) register in the waitlists of their partitions and are woken when an offset
 // they need is reached or a role changes, then look again. Lock order: Manager.control, Manager.mu, Partition.mu,
-// Partition.followers, then storage.Log's own; waitlists and watchers are leaves. FetchWatch.poll is held through a whole poll,
+// Partition.followers or move.copying, then storage.Log's own; waitlists and watchers are leaves. FetchWatch.poll is held through a whole poll,
 // before Partition.mu and never together with the control lock.
 //
 // # Fetch sessions

@@ -22,6 +22,7 @@ import (
 	"github.com/kraal-mq/kraal/broker/record"
 	"github.com/kraal-mq/kraal/broker/storage"
 	"github.com/kraal-mq/kraal/broker/storage/vfs"
+	"github.com/kraal-mq/kraal/quota"
 	"github.com/kraal-mq/kraal/zkstore/meta"
 )
 
@@ -58,6 +59,11 @@ type node struct {
 	id    meta.BrokerID
 	disc  *vfs.Mem
 	topic storage.LogConfig
+	dirs  []string
+	// hearsOfDirs: the replica manager is told when a log directory fails.
+	hearsOfDirs bool
+	fault       func(op vfs.Op, name string) error // nil: the disc works
+	moves       *quota.Replication
 
 	alive   atomic.Bool
 	deaf    map[meta.BrokerID]bool // whose requests do not get through
@@ -91,6 +97,7 @@ func inFleet(t *testing.T, n int, cfg Config, test func(t *testing.T, f *fleet))
 		for id := meta.BrokerID(1); id <= meta.BrokerID(n); id++ {
 			nd := &node{f: f, id: id, disc: vfs.NewMem(), topic: storage.DefaultLogConfig(), deaf: map[meta.BrokerID]bool{}}
 			nd.mayLead.Store(true)
+			nd.dirs = []string{"/logs"}
 			nd.topic.MaxIndexBytes = 4096 // indexes are preallocated
 			f.nodes[id] = nd
 		}
@@ -112,12 +119,21 @@ func (n *node) start() {
 	n.f.t.Helper()
 	topic := n.topic
 	n.metrics = prometheus.NewRegistry()
-	logs, err := storage.OpenManager(context.Background(), storage.ManagerOptions{Dirs: []string{"/logs"}, FS: n.disc, Metrics: n.metrics,
-		TopicConfig: func(string) *storage.LogConfig { return &topic }})
+	disc := vfs.FS(n.disc)
+	if n.fault != nil {
+		disc = &vfs.Fault{FS: n.disc, Hook: n.fault}
+	}
+	n.moves = quota.NewReplication(11, time.Second)
+	logs, err := storage.OpenManager(context.Background(), storage.ManagerOptions{Dirs: n.dirs, FS: disc, Metrics: n.metrics,
+		TopicConfig: func(string) *storage.LogConfig { return &topic }, OnDirFailure: func(dir string, _ error) {
+			if n.hearsOfDirs {
+				go n.m.DirFailed(dir)
+			}
+		}})
 	check(n.f.t, err)
 	n.logs, n.cache, n.sessions = logs, metadata.NewCache(), map[int32]*testSession{}
 	n.m = New(Options{BrokerID: n.id, Config: n.f.cfg, Logs: logs, Metadata: n.cache, Proposer: n.f, Logger: zap.NewNop(), Metrics: n.metrics,
-		MayLead: n.mayLead.Load,
+		MayLead: n.mayLead.Load, MoveQuota: n.moves,
 		OnRoles: func(c []RoleChange) { n.roles = append(n.roles, c...) },
 		Follow: func(leader meta.BrokerID, number int) Leader {
 			return &testLink{from: n, to: n.f.nodes[leader], number: number}

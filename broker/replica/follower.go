@@ -98,7 +98,9 @@ func (p *Partition) truncateFollower(s *fetchState, offset int64) error {
 	log, err := p.followedLocked(s)
 	cut := false
 	if err == nil {
+		done := p.cuttingLocked(false)
 		cut, err = log.TruncateTo(offset)
+		done(offset, err)
 	}
 	p.mu.RUnlock()
 	if cut {
@@ -112,7 +114,9 @@ func (p *Partition) restartFollower(s *fetchState, offset int64) error {
 	p.mu.RLock()
 	log, err := p.followedLocked(s)
 	if err == nil {
+		done := p.cuttingLocked(true)
 		err = log.TruncateFullyAndStartAt(offset)
+		done(offset, err)
 	}
 	p.mu.RUnlock()
 	if err == nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kraal-mq/kraal/broker/metadata"
 	"github.com/kraal-mq/kraal/broker/storage"
+	"github.com/kraal-mq/kraal/quota"
 	"github.com/kraal-mq/kraal/zkstore/meta"
 )
 
@@ -29,6 +30,7 @@ type Config struct {
 	FetchMaxBytes         int           // replica.fetch.max.bytes, of one partition
 	FetchResponseMaxBytes int           // replica.fetch.response.max.bytes
 	FetchBackoff          time.Duration // replica.fetch.backoff.ms
+	Movers                int           // num.replica.alter.log.dirs.threads
 	// LateTransaction is how long a transaction may be open before it counts as late; 0: none is. Kafka's is 5 minutes more
 	// than transaction.max.timeout.ms.
 	LateTransaction time.Duration
@@ -60,9 +62,11 @@ type Options struct {
 	// MayLead says whether this broker may still believe in the leaderships it was given: it may not once its ZooKeeper
 	// session may be gone, because others may have been elected. Asked before every act as a leader; nil: always. See doubt.go.
 	MayLead func() bool
-	Logger  *zap.Logger
-	Metrics prometheus.Registerer // may be nil
-	Now     func() time.Time      // nil: time.Now
+	// MoveQuota holds copying between log directories to a rate; nil: as fast as it goes.
+	MoveQuota *quota.Replication
+	Logger    *zap.Logger
+	Metrics   prometheus.Registerer // may be nil
+	Now       func() time.Time      // nil: time.Now
 }
 
 // RoleChange says that this broker began (Leads) or ceased to lead a partition.
@@ -74,19 +78,21 @@ type RoleChange struct {
 
 // Manager holds the replicas hosted by this broker and applies what the controller says of them.
 type Manager struct {
-	id       meta.BrokerID
-	cfg      Config
-	logs     *storage.Manager
-	metadata *metadata.Cache
-	proposer ISRProposer
-	onRoles  func([]RoleChange)
-	mayLead  func() bool
-	logger   *zap.Logger
-	now      func() time.Time
-	metrics  *metrics
-	fetchers *fetchers
-	leads    leaderships
-	watches  watchSet
+	id        meta.BrokerID
+	cfg       Config
+	logs      *storage.Manager
+	metadata  *metadata.Cache
+	proposer  ISRProposer
+	onRoles   func([]RoleChange)
+	mayLead   func() bool
+	logger    *zap.Logger
+	now       func() time.Time
+	metrics   *metrics
+	fetchers  *fetchers
+	movers    *movers
+	moveQuota *quota.Replication
+	leads     leaderships
+	watches   watchSet
 
 	// control serialises LeaderAndIsr, StopReplica and UpdateMetadata, which must not overtake each other.
 	// Taken before mu.
@@ -140,6 +146,10 @@ func New(o Options) *Manager {
 		m.mayLead = func() bool { return true }
 	}
 	m.fetchers = newFetchers(m, o.Follow)
+	if m.moveQuota = o.MoveQuota; m.moveQuota == nil {
+		m.moveQuota = quota.NewReplication(1, time.Second)
+	}
+	m.movers = newMovers(m)
 	m.metrics = newMetrics(m, o.Metrics)
 	return m
 }
@@ -150,6 +160,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	wg.Go(func() { m.runISRChecks(ctx) })
 	wg.Go(func() { m.runCheckpoints(ctx) })
 	wg.Go(func() { m.fetchers.run(ctx) })
+	wg.Go(func() { m.movers.run(ctx) })
 	if m.cfg.Backing > 0 {
 		wg.Go(func() { m.awake.run(ctx, m.clock) })
 	}
@@ -246,6 +257,9 @@ func (m *Manager) DirFailed(dir string) {
 	for _, p := range m.hosted() {
 		p.mu.Lock()
 		failed := p.mu.log != nil && p.mu.log.Dir() == dir
+		if mv := p.mu.move; mv != nil && (failed || mv.to.Dir() == dir) {
+			p.mu.move = nil // a future log goes on after a restart
+		}
 		if failed && p.mu.fetch != nil {
 			stop = append(stop, p.mu.fetch)
 			p.mu.fetch = nil

@@ -71,6 +71,8 @@ type state struct {
 	epochStart int64
 	// fetch is what a fetcher copies into this replica; nil: nothing. Whoever writes as a follower compares it first.
 	fetch *fetchState
+	// move is how the log gets to another log directory; nil: it stays. Whoever cuts the log cuts the future one with it.
+	move *move
 	// reign is the leader epoch in which this broker, not leading before, took over. Acknowledgements that were
 	// waited for in an earlier reign are void, because the log may have been truncated in between.
 	reign meta.LeaderEpoch

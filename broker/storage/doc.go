@@ -21,6 +21,7 @@
 //	        <offset>.snapshot                producer state as of that offset                         producersnapshot.go
 //	        leader-epoch-checkpoint          where each leader epoch began                            epochs.go
 //	        partition.metadata               topic id                                                 partitionmetadata.go
+//	        kraal-replaces                   for moments only: whose place it is taking               replace.go
 //	    <topic>-<partition>.<uuid>-future    a replica being moved here
 //	    <topic>-<partition>.<uuid>-delete    waiting to be removed
 //
@@ -51,7 +52,8 @@
 //	Log.flushMu                   one flush at a time; truncation keeps flushes out
 //	Log.mu                        appends, rolls, truncation, deletion of segments; held over disk writes
 //	directory.mu, cleaner.mu      the checkpoint files of a directory; held over their writing
-//	Manager.mu, Log.hwMu, segment.mu, txns.mu    leaves
+//	Manager.mu, Log.hwMu, segment.mu, txns.mu    leaves, but for
+//	place.moving                  the partition directory's name, while files in it are opened
 //
 // in this order. Readers take no Log.mu: they load the list of segments, which is replaced and never changed, and look
 // again if a segment turns out to have been removed meanwhile (errGone). A compaction works beside everything else and

@@ -24,6 +24,9 @@ type Log struct {
 	ended  atomic.Pointer[error] // ErrClosed or ErrDeleted
 	// replaces: there is a kraal-replaces. It belongs to loading and to who holds Manager.changing.
 	replaces bool
+	// resumed: it was a future log already when the broker started. What has been copied before may have been compacted in the
+	// current log since. Set while loading.
+	resumed bool
 
 	topicID atomic.Pointer[meta.TopicID] // nil: none
 

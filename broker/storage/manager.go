@@ -268,6 +268,16 @@ func (m *Manager) Dirs() []DirInfo {
 	return infos
 }
 
+// DirState says whether a path is a log directory, and why it is offline if it is.
+func (m *Manager) DirState(path string) (known bool, err error) {
+	for _, d := range m.dirs {
+		if d.path == path {
+			return true, d.err()
+		}
+	}
+	return false, nil
+}
+
 // LiveDirs lists the paths of the directories that are not offline.
 func (m *Manager) LiveDirs() []string {
 	var live []string

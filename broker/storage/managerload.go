@@ -132,6 +132,7 @@ func (m *Manager) loadOne(ctx context.Context, j loadJob, configs *topicConfigs,
 		_ = j.dir.fail(err)
 		return nil
 	}
+	l.resumed = o.future
 	if err := m.forgetReplaced(l); err != nil {
 		return nil // the directory is offline now
 	}

@@ -62,7 +62,7 @@ func (m *Manager) ReplaceWithFuture(tp meta.TopicPartition) error {
 	m.mu.logs[tp] = future
 	m.mu.count[current.place.dir]--
 	m.mu.Unlock()
-	if clean := m.cleaner.take(current); clean >= 0 {
+	if clean := m.cleaner.take(current); clean >= 0 && !future.resumed {
 		m.report("Cleaner checkpoint not written", m.cleaner.put(future, clean))
 	}
 	m.env.logger.Info("Log replaced by its future log", zap.String("topic", tp.Topic), zap.Int32("partition", tp.Partition),
@@ -74,6 +74,13 @@ func (m *Manager) ReplaceWithFuture(tp meta.TopicPartition) error {
 	m.report("Recovery points not written", m.checkpointRecoveryPoints(d))
 	m.report("High watermarks not written", m.checkpointHighWatermarks(d))
 	return nil
+}
+
+// CheckFutureName is ErrNameTooLong for a partition that cannot be moved, because its topic's name leaves no room for the
+// suffix of a future log's directory.
+func CheckFutureName(tp meta.TopicPartition) error {
+	_, err := uniqueDirName(tp, futureDirSuffix)
+	return err
 }
 
 // inherit takes over what a future log does not get with the records.
@@ -126,7 +133,7 @@ func (l *Log) takePlace(of *Log) error {
 // has been copied already, but its position would be believed.
 func (m *Manager) isMoving(l *Log) bool {
 	future, ok := m.FutureLog(l.tp)
-	return ok && future != l
+	return ok && future != l && future.Err() == nil
 }
 
 func formatReplaced(dirs []string) []byte { return []byte(strings.Join(dirs, "\n") + "\n") }

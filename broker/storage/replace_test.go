@@ -262,3 +262,58 @@ func TestRenameBesideReaders(t *testing.T) {
 		t.Errorf("live: %v", live)
 	}
 }
+
+// A log that is being copied is not compacted, and a pass under way when the copying begins is given up: what was copied before
+// would never be compacted afterwards, and tombstones would bring back what they hide.
+func TestNoCompactionWhileMoving(t *testing.T) {
+	c := DefaultLogConfig()
+	o := ManagerOptions{Dirs: []string{"/a", "/b"}, FS: vfs.NewMem(), TopicConfig: func(string) *LogConfig { return &c }}
+	compacted(&o, &c)
+	m := openTestManager(t, o)
+	tp := meta.TopicPartition{Topic: "t"}
+	l, err := m.GetOrCreate(tp, CreateOptions{IsNew: true, Dir: "/a"})
+	check(t, err)
+	for i := range 100 {
+		_, err = l.AppendAsLeader(keyed(t, record.BuilderOptions{}, fmt.Sprintf("k%d=%0100d", i%3, i)), AppendOptions{})
+		check(t, err)
+	}
+	l.SetHighWatermark(100)
+	size := l.Size()
+	clean := func() bool { return m.cleaner.once(t.Context(), m.cleaner.config.Load(), nil) }
+
+	// Under way.
+	_, dirty, ok := m.cleaner.choose()
+	if !ok {
+		t.Fatal("nothing to clean")
+	}
+	p := &cleanPass{ctx: t.Context(), l: l, config: &c, cleaner: m.cleaner.config.Load(), threads: 1, dirty: dirty, nowMs: m.env.nowMs()}
+	future, err := m.GetOrCreate(tp, CreateOptions{Future: true, Dir: "/b"})
+	check(t, err)
+	if _, err := p.run(); !errors.Is(err, errAborted) || l.Size() != size {
+		t.Errorf("the pass under way: %v", err)
+	}
+	m.cleaner.release(l)
+	if clean() || l.Size() != size {
+		t.Error("compacted while it is copied")
+	}
+	copyLog(t, l, future)
+	check(t, m.ReplaceWithFuture(tp))
+	if !clean() || future.Size() >= size {
+		t.Errorf("not compacted when it had moved: %d of %d bytes", future.Size(), size)
+	}
+	// A copy begun before a restart may lack what was compacted since: all of it is dirty.
+	if _, ok := m.cleaner.point(future); !ok {
+		t.Error("no position")
+	}
+	l = future
+	future, err = m.GetOrCreate(tp, CreateOptions{Future: true, Dir: "/a"})
+	check(t, err)
+	copyLog(t, l, future)
+	check(t, m.Close())
+	m = openTestManager(t, o)
+	check(t, m.ReplaceWithFuture(tp))
+	l, _ = m.Log(tp)
+	if at, ok := m.cleaner.point(l); ok || l.Dir() != "/a" {
+		t.Errorf("position %d in %s", at, l.Dir())
+	}
+}
