@@ -224,8 +224,8 @@ func (l *Log) checkProducersLocked(v *surveyed, from origin, guard VerificationG
 		id := b.ProducerID()
 		if from == fromClient {
 			if p := ps.byID[id]; p != nil {
-				if dup, again = p.duplicateOf(b); again {
-					return dup, true, nil
+				if dup, again, err = l.sentBefore(p, b); again || err != nil {
+					return dup, again, err
 				}
 			}
 		}

@@ -90,6 +90,7 @@ func decodeSnapshot(b []byte) ([]producer, error) {
 		if last.lastOffset >= 0 {
 			last.timestamp = p.lastTimestamp
 			p.add(last)
+			p.partial = true
 		}
 	}
 	return ps, nil

@@ -23,8 +23,10 @@ type producer struct {
 	coordinatorEpoch int32 // of the last marker, -1 none
 	lastTimestamp    int64
 	txnStart         int64 // first offset of the open transaction, -1 none
-	n                int   // batches in use, oldest first
-	batches          [keptBatches]producerBatch
+	// partial: a snapshot told of it, which keeps one batch: the log may have more of those to be remembered. See lookBackLocked.
+	partial bool
+	n       int // batches in use, oldest first
+	batches [keptBatches]producerBatch
 }
 
 // producerBatch is one batch of a producer.
@@ -76,7 +78,7 @@ func (p *producer) add(b producerBatch) {
 // raise takes up another epoch, which ends what the old one did.
 func (p *producer) raise(epoch int16) {
 	if p.epoch != epoch {
-		p.epoch, p.n = epoch, 0
+		p.epoch, p.n, p.partial = epoch, 0, false
 	}
 }
 
@@ -178,11 +180,16 @@ func (p *producer) checkSequence(b record.Batch, known bool, unverified int32) e
 		}
 		return nil
 	}
-	last := p.lastSequence()
-	if int64(first) != int64(last)+1 && !(first == 0 && last == math.MaxInt32) {
-		return fmt.Errorf("%w: producer %d sends %d after %d", ErrOutOfOrderSequence, p.id, first, last)
+	if !p.follows(first) {
+		return fmt.Errorf("%w: producer %d sends %d after %d", ErrOutOfOrderSequence, p.id, first, p.lastSequence())
 	}
 	return nil
+}
+
+// follows reports whether a sequence comes next.
+func (p *producer) follows(first int32) bool {
+	last := p.lastSequence()
+	return int64(first) == int64(last)+1 || first == 0 && last == math.MaxInt32
 }
 
 // expired: nothing heard for so long, by its records' timestamps, and no transaction open.
