@@ -3,7 +3,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED ?= 0
 
-.PHONY: build demo test quick bench fuzz kill interop handover cross clean
+.PHONY: build demo test quick bench fuzz kill faults interop handover cross clean
 
 build: ## the one static binary, bin/kraal
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kraal ./tools/kraal
@@ -36,6 +36,11 @@ fuzz: ## every fuzz target, FUZZTIME each
 KILLS ?= 50
 kill: ## kill -9 at random moments under produce, KILLS times
 	KRAAL_KILLS=$(KILLS) go test -run TestKillKeepsAcknowledged -count=1 -timeout 60m -v ./broker
+
+FAULTS ?= 200
+SEED ?= $(shell date +%s)
+faults: ## a fleet of three and its ZooKeepers suffer FAULTS faults, drawn from SEED; then the history is checked
+	KRAAL_FAULTS=$(FAULTS) KRAAL_SEED=$(SEED) go test -run 'TestFaults$$' -count=1 -timeout 24h -v ./broker
 
 interop: build ## stock clients of other people against a kraal broker; installs what it needs
 	./tools/interop/run.sh

@@ -158,6 +158,9 @@ func (p *Proc) launch() {
 // Kill ends the process with SIGKILL, if it runs, and reaps it.
 func (p *Proc) Kill() { p.end(syscall.SIGKILL) }
 
+// Terminate asks the process to end, with SIGTERM, and does not wait for it.
+func (p *Proc) Terminate() { _ = p.cmd.Process.Signal(syscall.SIGTERM) }
+
 // Stop ends the process with SIGTERM and waits for it.
 func (p *Proc) Stop() { p.end(syscall.SIGTERM) }
 

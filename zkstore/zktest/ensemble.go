@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Ensemble is a group of servers with one tree.
@@ -33,12 +34,22 @@ func StartEnsemble(t testing.TB, size int, opts ...Option) *Ensemble {
 	}
 	for _, s := range e.Servers {
 		s.peers = peers
-		s.launch()
+	}
+	e.Start()
+	return e
+}
+
+// Start runs all servers that do not run, and returns when all serve.
+func (e *Ensemble) Start() {
+	e.Servers[0].t.Helper()
+	for _, s := range e.Servers {
+		if s.cmd == nil {
+			s.launch()
+		}
 	}
 	for _, s := range e.Servers {
 		s.await()
 	}
-	return e
 }
 
 func port(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
@@ -52,16 +63,20 @@ func (e *Ensemble) Connect() string {
 	return strings.Join(addrs, ",")
 }
 
-// Leader returns the server that leads the others.
+// Leader returns the server that leads the others, having waited for one to be elected.
 func (e *Ensemble) Leader() *Server {
-	for _, s := range e.Servers {
-		if s.cmd == nil {
-			continue
-		}
-		if answer, err := s.command("srvr"); err == nil && strings.Contains(answer, "Mode: leader") {
-			return s
+	t := e.Servers[0].t
+	t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(pollPause) {
+		for _, s := range e.Servers {
+			if s.cmd == nil || s.paused {
+				continue
+			}
+			if answer, err := s.command("srvr"); err == nil && strings.Contains(answer, "Mode: leader") {
+				return s
+			}
 		}
 	}
-	e.Servers[0].t.Fatal("no leader")
+	t.Fatal("no leader")
 	return nil
 }

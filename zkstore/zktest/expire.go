@@ -15,10 +15,13 @@ import (
 // (ZooKeeperServer.generatePasswd).
 func (s *Server) ExpireSession(id int64) {
 	s.t.Helper()
-	if err := closeSession(s.addr, id); err != nil {
+	if err := s.EndSession(id); err != nil {
 		s.t.Fatalf("expire session %#x: %v", id, err)
 	}
 }
+
+// EndSession is ExpireSession for sessions that may be gone, and for servers that may be away.
+func (s *Server) EndSession(id int64) error { return closeSession(s.addr, id) }
 
 func closeSession(addr string, id int64) error {
 	// A client that is quick to reconnect may take its session back before it is closed, which cuts us off.

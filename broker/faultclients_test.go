@@ -1,0 +1,235 @@
+//go:build unix
+
+package broker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kraal-mq/kraal/tools/testkit"
+)
+
+const (
+	faultProducers = 3
+	// producerLife is how many records one producer, with one producer id, sends before another takes its place.
+	producerLife = 3000
+	// producePause keeps each producer to about 200 records a second: what is wanted is a long history, not a large one.
+	producePause = 5 * time.Millisecond
+	// consumerLife is how many records one of the consumers that come and go reads.
+	consumerLife = 2000
+)
+
+// faultLoad is everybody who works with the fleet while it suffers.
+type faultLoad struct {
+	r *faultRun
+	// producing ends first, and with it the producers; reading when all they sent has been acknowledged.
+	producing, reading       context.Context
+	stopProducing, stopReads context.CancelFunc
+	producers, readers       sync.WaitGroup
+	// accepted is when the latest record of each partition was sent that has been acknowledged, in Unix nanoseconds.
+	accepted [faultPartitions]atomic.Int64
+}
+
+// startLoad begins to produce, consume and observe.
+func (r *faultRun) startLoad() *faultLoad {
+	l := &faultLoad{r: r}
+	l.producing, l.stopProducing = context.WithCancel(context.Background())
+	l.reading, l.stopReads = context.WithCancel(context.Background())
+	r.t.Cleanup(func() { // should the test end early
+		l.stopProducing()
+		l.stopReads()
+		l.producers.Wait()
+		l.readers.Wait()
+	})
+	for i := range faultProducers {
+		l.producers.Go(func() {
+			for life := 0; l.producing.Err() == nil; life++ {
+				l.produce(fmt.Sprintf("producer-%d-%d", i, life))
+			}
+		})
+	}
+	l.producers.Go(func() { l.produce("loose", kgo.DisableIdempotentWrite()) })
+	l.readers.Go(func() { l.consume("consumer", kgo.NewOffset().AtStart(), 1<<62) })
+	l.readers.Go(func() {
+		for life := 0; l.reading.Err() == nil; life++ {
+			l.consume(fmt.Sprintf("consumer-%d", life), kgo.NewOffset().AtEnd(), consumerLife)
+		}
+	})
+	for id := 1; id <= 3; id++ {
+		l.readers.Go(func() { l.observe(id) })
+	}
+	return l
+}
+
+// patient are the options of clients that never give up, and that do not wait long for a broker that is silent.
+func (l *faultLoad) client(opts ...kgo.Opt) *kgo.Client {
+	c, err := kgo.NewClient(append([]kgo.Opt{
+		kgo.SeedBrokers(l.r.fleet.Addrs()...), kgo.MetadataMinAge(100 * time.Millisecond), kgo.MetadataMaxAge(5 * time.Second),
+		kgo.RequestRetries(1_000_000), kgo.RetryTimeout(time.Hour), kgo.RetryBackoffFn(func(int) time.Duration { return 100 * time.Millisecond }),
+		kgo.RequestTimeoutOverhead(2 * time.Second), kgo.DialTimeout(2 * time.Second),
+	}, opts...)...)
+	if err != nil {
+		panic(err) // the options are wrong
+	}
+	return c
+}
+
+// produce sends records to all partitions in turn for one life of a producer.
+func (l *faultLoad) produce(name string, opts ...kgo.Opt) {
+	loose := len(opts) > 0
+	c := l.client(append([]kgo.Opt{
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RecordRetries(1 << 40), kgo.ProduceRequestTimeout(3 * time.Second),
+		kgo.ProducerLinger(0), kgo.MaxBufferedRecords(2000), kgo.StopProducerOnDataLossDetected(),
+	}, opts...)...)
+	defer c.Close()
+	if loose {
+		l.r.history.NotIdempotent(name)
+	}
+	tick := time.NewTicker(producePause)
+	defer tick.Stop()
+	for n := 0; l.producing.Err() == nil && (loose || n < producerLife); n++ {
+		p := testkit.HistoryPartition{Topic: faultTopic, Partition: int32(n % faultPartitions)}
+		number := l.r.history.Send(name, p)
+		sent := time.Now().UnixNano()
+		c.Produce(context.Background(), &kgo.Record{Topic: p.Topic, Partition: p.Partition, Value: faultValue(name, number)}, func(rec *kgo.Record, err error) {
+			if err != nil {
+				l.r.t.Errorf("%s: record %d of %s: %v", name, number, p, err)
+				return
+			}
+			l.r.history.Acknowledge(testkit.Placed{HistoryPartition: p, Offset: rec.Offset, Written: testkit.Written{Producer: name, Number: number}})
+			raise(&l.accepted[p.Partition], sent)
+		})
+		<-tick.C
+	}
+	if err := c.Flush(context.Background()); err != nil {
+		l.r.t.Errorf("%s: flush: %v", name, err)
+	}
+}
+
+func faultValue(producer string, number int64) []byte {
+	v := fmt.Appendf(nil, "%s %d ", producer, number)
+	for len(v) < 100 {
+		v = append(v, '.')
+	}
+	return v
+}
+
+// placedRecord reads off a record who wrote it.
+func placedRecord(rec *kgo.Record) (testkit.Placed, error) {
+	producer, rest, _ := strings.Cut(string(rec.Value), " ")
+	digits, _, _ := strings.Cut(rest, " ")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	return testkit.Placed{HistoryPartition: testkit.HistoryPartition{Topic: rec.Topic, Partition: rec.Partition}, Offset: rec.Offset,
+		Written: testkit.Written{Producer: producer, Number: n}, LeaderEpoch: rec.LeaderEpoch}, err
+}
+
+// consumer returns a client that reads all partitions, and is told of everything that makes it jump.
+func (l *faultLoad) consumer(from kgo.Offset) *kgo.Client {
+	offsets := map[int32]kgo.Offset{}
+	for p := range int32(faultPartitions) {
+		offsets[p] = from
+	}
+	return l.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{faultTopic: offsets}), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchMaxWait(500*time.Millisecond))
+}
+
+// consume reads until so many records are read or reading ends.
+func (l *faultLoad) consume(name string, from kgo.Offset, records int) {
+	c := l.consumer(from)
+	defer c.Close()
+	for n := 0; n < records; {
+		fetches := c.PollFetches(l.reading)
+		if l.reading.Err() != nil {
+			return
+		}
+		fetches.EachError(func(topic string, p int32, err error) {
+			if !errors.Is(err, context.Canceled) {
+				l.r.t.Errorf("%s: fetch %s-%d: %v", name, topic, p, err)
+			}
+		})
+		for rec := range fetches.RecordsAll() {
+			n++
+			placed, err := placedRecord(rec)
+			if err != nil {
+				l.r.t.Errorf("%s: offset %d of %s: %v", name, rec.Offset, placed.HistoryPartition, err)
+			}
+			l.r.history.Read(name, placed)
+		}
+	}
+}
+
+// awaitProgress waits until every partition has acknowledged a record that was sent from now on, and says how long that took.
+func (l *faultLoad) awaitProgress(when string) time.Duration {
+	l.r.t.Helper()
+	began := time.Now()
+	testkit.Eventually(l.r.t, recovery, "every partition accepts records "+when, func() bool {
+		for p := range l.accepted {
+			if l.accepted[p].Load() < began.UnixNano() {
+				return false
+			}
+		}
+		return true
+	})
+	return time.Since(began)
+}
+
+// stop ends the load. What was sent is acknowledged then, and the consumers have had a chance to read it.
+func (l *faultLoad) stop() {
+	l.stopProducing()
+	l.producers.Wait()
+	l.stopReads()
+	l.readers.Wait()
+}
+
+// readAll reads everything there is, and how far it goes.
+func (r *faultRun) readAll() ([]testkit.Placed, map[testkit.HistoryPartition]int64) {
+	r.t.Helper()
+	l := &faultLoad{r: r}
+	ends := map[testkit.HistoryPartition]int64{}
+	total := int64(0)
+	o := newObserver(r, 1)
+	defer o.close()
+	for p := range int32(faultPartitions) {
+		leader, _ := r.znodes.State(faultTopic, int(p))
+		end, err := newObserver(r, leader.Leader).end(r.t.Context(), p)
+		if err != nil {
+			r.t.Fatalf("end of partition %d: %v", p, err)
+		}
+		ends[testkit.HistoryPartition{Topic: faultTopic, Partition: p}] = end
+		total += end
+	}
+	c := l.consumer(kgo.NewOffset().AtStart())
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Minute)
+	defer cancel()
+	var all []testkit.Placed
+	for int64(len(all)) < total {
+		fetches := c.PollFetches(ctx)
+		if err := ctx.Err(); err != nil {
+			r.t.Fatalf("%d of %d records read: %v", len(all), total, err)
+		}
+		fetches.EachError(func(topic string, p int32, err error) { r.t.Fatalf("fetch %s-%d: %v", topic, p, err) })
+		for rec := range fetches.RecordsAll() {
+			placed, err := placedRecord(rec)
+			if err != nil {
+				r.t.Fatalf("offset %d of %s: %v", rec.Offset, placed.HistoryPartition, err)
+			}
+			all = append(all, placed)
+		}
+	}
+	return all, ends
+}
+
+// raise makes v at least n.
+func raise(v *atomic.Int64, n int64) {
+	for old := v.Load(); old < n && !v.CompareAndSwap(old, n); old = v.Load() {
+	}
+}
