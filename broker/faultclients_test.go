@@ -69,12 +69,12 @@ func (r *faultRun) startLoad() *faultLoad {
 	return l
 }
 
-// patient are the options of clients that never give up, and that do not wait long for a broker that is silent.
+// client returns a client that never gives up, and does not wait long for a broker that is silent.
 func (l *faultLoad) client(opts ...kgo.Opt) *kgo.Client {
 	c, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(l.r.fleet.Addrs()...), kgo.MetadataMinAge(100 * time.Millisecond), kgo.MetadataMaxAge(5 * time.Second),
 		kgo.RequestRetries(1_000_000), kgo.RetryTimeout(time.Hour), kgo.RetryBackoffFn(func(int) time.Duration { return 100 * time.Millisecond }),
-		kgo.RequestTimeoutOverhead(2 * time.Second), kgo.DialTimeout(2 * time.Second),
+		kgo.AlwaysRetryEOF(), kgo.RequestTimeoutOverhead(2 * time.Second), kgo.DialTimeout(2 * time.Second),
 	}, opts...)...)
 	if err != nil {
 		panic(err) // the options are wrong
@@ -195,11 +195,11 @@ func (r *faultRun) readAll() ([]testkit.Placed, map[testkit.HistoryPartition]int
 	l := &faultLoad{r: r}
 	ends := map[testkit.HistoryPartition]int64{}
 	total := int64(0)
-	o := newObserver(r, 1)
-	defer o.close()
 	for p := range int32(faultPartitions) {
 		leader, _ := r.znodes.State(faultTopic, int(p))
-		end, err := newObserver(r, leader.Leader).end(r.t.Context(), p)
+		o := newObserver(r, leader.Leader)
+		end, err := o.end(r.t.Context(), p)
+		o.close()
 		if err != nil {
 			r.t.Fatalf("end of partition %d: %v", p, err)
 		}

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"time"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kraal-mq/kraal/acl"
@@ -25,7 +27,7 @@ func listOffsets(h *Handler, c *call, req *kmsg.ListOffsetsRequest, resp *kmsg.L
 		topic     string
 		partition int32
 	}
-	times := make(map[place]int)
+	times, asked := make(map[place]int), time.Now()
 	for _, t := range req.Topics {
 		for _, p := range t.Partitions {
 			times[place{t.Topic, p.Partition}]++
@@ -45,7 +47,7 @@ func listOffsets(h *Handler, c *call, req *kmsg.ListOffsetsRequest, resp *kmsg.L
 			case req.Version >= 1 && times[place{t.Topic, p.Partition}] > 1:
 				rp.ErrorCode = int16(wire.ErrInvalidRequest)
 			default:
-				h.listOffset(req, t.Topic, p, &rp)
+				h.listOffset(req, asked, t.Topic, p, &rp)
 			}
 			rt.Partitions = append(rt.Partitions, rp)
 		}
@@ -54,13 +56,14 @@ func listOffsets(h *Handler, c *call, req *kmsg.ListOffsetsRequest, resp *kmsg.L
 	return nil
 }
 
-func (h *Handler) listOffset(req *kmsg.ListOffsetsRequest, topic string, p *kmsg.ListOffsetsRequestTopicPartition, rp *kmsg.ListOffsetsResponseTopicPartition) {
+func (h *Handler) listOffset(req *kmsg.ListOffsetsRequest, asked time.Time, topic string, p *kmsg.ListOffsetsRequestTopicPartition, rp *kmsg.ListOffsetsResponseTopicPartition) {
 	q := replica.OffsetQuery{
 		Partition:          meta.TopicPartition{Topic: topic, Partition: p.Partition},
 		Timestamp:          p.Timestamp,
 		CurrentLeaderEpoch: meta.NoLeaderEpoch,
 		Replica:            meta.BrokerID(req.ReplicaID),
 		Isolation:          replica.Isolation(req.IsolationLevel),
+		Asked:              asked,
 	}
 	if req.Version >= 4 {
 		q.CurrentLeaderEpoch = meta.LeaderEpoch(p.CurrentLeaderEpoch)

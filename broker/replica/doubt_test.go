@@ -142,3 +142,44 @@ func TestLeadershipOfAnEarlierLife(t *testing.T) {
 		}
 	})
 }
+
+// The end of a partition must not seem to go back: a leader whose successor has been elected behind its back must not tell of the
+// end any more, not even in the time in which its followers' last fetches still keep it from falling silent.
+func TestEndIsConfirmedInDoubt(t *testing.T) {
+	inFleet(t, 3, backed(), func(t *testing.T, f *fleet) {
+		tp := f.create("orders", 1, 2, 3)
+		check(t, f.commit(tp, 5))
+		time.Sleep(3 * time.Second)
+		latest := OffsetQuery{Partition: tp, Timestamp: Latest, CurrentLeaderEpoch: -1, Replica: Consumer}
+
+		f.nodes[1].mayLead.Store(false)
+		began := time.Now()
+		found, err := f.nodes[1].m.LookupOffset(latest)
+		took := time.Since(began)
+		if err != nil || found.Offset != 5 {
+			t.Errorf("the end while everybody follows: %d, %v", found.Offset, err)
+		}
+		if took == 0 || took > time.Second {
+			t.Errorf("that took %v: two fetches of each follower, one after the other, have to come", took)
+		}
+		// All partitions of a request wait for the same fetches.
+		again := latest
+		again.Asked = began
+		began = time.Now()
+		if _, err := f.nodes[1].m.LookupOffset(again); err != nil || time.Since(began) != 0 {
+			t.Errorf("the next partition of the same request: %v after %v", err, time.Since(began))
+		}
+
+		p := f.parts[tp]
+		p.state.Leader, p.state.ISR, p.state.LeaderEpoch, p.state.PartitionEpoch = 2, []meta.BrokerID{2, 3}, 1, 1
+		f.tellBrokers()
+		f.tell(tp, 2, 3) // and 1 does not hear of it
+		check(t, f.commit(tp, 5))
+		if found, err := f.nodes[1].m.LookupOffset(latest); err == nil {
+			t.Errorf("the deposed leader says that the end is %d", found.Offset)
+		}
+		if found, err := f.nodes[2].m.LookupOffset(latest); err != nil || found.Offset != 10 {
+			t.Errorf("its successor: %d, %v", found.Offset, err)
+		}
+	})
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -60,6 +59,9 @@ func (p *Partition) followerFetchedLocked(params *FetchParams, f *FetchPartition
 	}
 	moved, startMoved := follower.leo != f.Offset, follower.logStart != f.LogStart
 	follower.fetched(f.Offset, f.LogStart, leo, now, params.ReplicaEpoch)
+	if params.clock != nil {
+		follower.sentAfter = later(follower.sentAfter, at(&params.clock.last))
+	}
 	p.followers.Unlock()
 	if moved {
 		p.advanceLocked(now)
@@ -74,7 +76,7 @@ func (p *Partition) followerFetchedLocked(params *FetchParams, f *FetchPartition
 
 // attachClock lets a follower's progress go by the clock of a watch, for as long as nothing moves. It refuses if a fetch as
 // asked would still tell something of the follower.
-func (p *Partition) attachClock(id meta.BrokerID, asked *FetchPartition, clock *atomic.Int64) bool {
+func (p *Partition) attachClock(id meta.BrokerID, asked *FetchPartition, clock *pollClock) bool {
 	p.followers.Lock()
 	defer p.followers.Unlock()
 	f := p.followers.progress[id]
@@ -87,7 +89,7 @@ func (p *Partition) attachClock(id meta.BrokerID, asked *FetchPartition, clock *
 }
 
 // detachClock ends that, if the clock is still the one.
-func (p *Partition) detachClock(id meta.BrokerID, clock *atomic.Int64) {
+func (p *Partition) detachClock(id meta.BrokerID, clock *pollClock) {
 	p.followers.Lock()
 	defer p.followers.Unlock()
 	if f, known := p.followers.progress[id]; known && f.clock == clock {

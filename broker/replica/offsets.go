@@ -2,6 +2,7 @@ package replica
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/kraal-mq/kraal/broker/storage"
 	"github.com/kraal-mq/kraal/zkstore/meta"
@@ -23,19 +24,37 @@ type OffsetQuery struct {
 	CurrentLeaderEpoch meta.LeaderEpoch
 	Replica            meta.BrokerID // who asks: a broker id, Consumer or Debugger
 	Isolation          Isolation
+	// Asked is when the question was taken up; zero: now.
+	Asked time.Time
 }
 
 // NoOffset is the answer of a query that found nothing.
 var NoOffset = storage.TimestampOffset{Timestamp: -1, Offset: -1, LeaderEpoch: meta.NoLeaderEpoch}
 
-// LookupOffset answers a ListOffsets query (version 1 and later).
+// LookupOffset answers a ListOffsets query (version 1 and later). The end that a consumer is told is not behind one that another
+// broker has told of before; a leader in doubt may have to wait until it knows that, see [Partition.confirm].
 func (m *Manager) LookupOffset(q OffsetQuery) (storage.TimestampOffset, error) {
 	p, err := m.partition(q.Partition)
 	if err != nil {
 		return NoOffset, err
 	}
+	if q.Asked.IsZero() {
+		q.Asked = m.clock()
+	}
 	p.mu.RLock()
-	defer p.mu.RUnlock()
+	found, err := p.lookupLocked(q)
+	epoch, doubted := p.mu.leaderEpoch, p.inDoubtLocked()
+	p.mu.RUnlock()
+	if err == nil && doubted && q.Timestamp == Latest && q.Replica == Consumer {
+		if err = p.confirm(epoch, q.Asked); err != nil {
+			return NoOffset, err
+		}
+	}
+	return found, err
+}
+
+// lookupLocked looks up an offset; mu is held.
+func (p *Partition) lookupLocked(q OffsetQuery) (storage.TimestampOffset, error) {
 	log, err := p.queryLogLocked(q)
 	if err != nil {
 		return NoOffset, err

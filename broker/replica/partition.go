@@ -125,7 +125,7 @@ func (p *Partition) checkEpochLocked(epoch meta.LeaderEpoch) error {
 // leaderLogLocked returns the log if this replica leads beyond doubt and its log directory works; mu is held.
 func (p *Partition) leaderLogLocked() (*storage.Log, error) {
 	log, err := p.ledLogLocked()
-	if err == nil && p.inDoubtLocked() {
+	if err == nil && p.inDoubtLocked() && !p.backedLocked() {
 		// Who leads now, if not this broker, is not known here: no hint for the client.
 		return nil, fmt.Errorf("%s: leadership of epoch %d is in doubt: %w", p.tp, p.mu.leaderEpoch, ErrNotLeader)
 	}

@@ -21,9 +21,30 @@ type progress struct {
 	caughtUp time.Time
 	// epoch is the broker epoch the replica fetched with, or meta.NoBrokerEpoch.
 	epoch meta.BrokerEpoch
-	// clock, if not nil, is when the replica last polled the session it has this partition in (Unix nanoseconds), and found
-	// nothing new here: it is caught up as of then, although the partition was not looked at. See [FetchWatch].
-	clock *atomic.Int64
+	// sentAfter is a moment that was over when the replica sent a fetch that has arrived; zero: none is known. A request in a
+	// session is sent when the answer to the one before has arrived, so it is when that one came.
+	sentAfter time.Time
+	// clock, if not nil, is when the replica last polled the session it has this partition in, and found nothing new here:
+	// it is caught up as of then, although the partition was not looked at. See [FetchWatch].
+	clock *pollClock
+}
+
+// pollClock is when a session was polled last, and the time before, in Unix nanoseconds; 0: never.
+type pollClock struct{ last, before atomic.Int64 }
+
+// polled notes a poll.
+func (c *pollClock) polled(now time.Time) {
+	c.before.Store(c.last.Load())
+	c.last.Store(now.UnixNano())
+}
+
+// at is one of the two as a time, zero for never.
+func at(c *atomic.Int64) time.Time {
+	n := c.Load()
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n)
 }
 
 // polled is the time of the last poll that did not look at this partition; zero if there was none since the last that did.
@@ -31,7 +52,7 @@ func (p *progress) polled() time.Time {
 	if p.clock == nil {
 		return time.Time{}
 	}
-	if t := time.Unix(0, p.clock.Load()); t.After(p.at) {
+	if t := at(&p.clock.last); t.After(p.at) {
 		return t
 	}
 	return time.Time{}
@@ -40,8 +61,17 @@ func (p *progress) polled() time.Time {
 // lastCaughtUp is the last time the replica is known to have held all the leader had.
 func (p *progress) lastCaughtUp() time.Time { return later(p.caughtUp, p.polled()) }
 
+// lastSentAfter is a moment that was over when the replica sent the fetch that arrived last; zero: none is known.
+func (p *progress) lastSentAfter() time.Time {
+	if p.clock == nil {
+		return p.sentAfter
+	}
+	return later(p.sentAfter, at(&p.clock.before))
+}
+
 // detach notes what the clock says, and goes by it no longer.
 func (p *progress) detach() {
+	p.sentAfter = p.lastSentAfter()
 	if t := p.polled(); !t.IsZero() {
 		p.at, p.caughtUp = t, later(p.caughtUp, t)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/kraal-mq/kraal/broker/storage"
@@ -48,7 +47,7 @@ type FetchParams struct {
 
 	// Of a watch's poll: when it began, and the clock that clean partitions go by.
 	now   time.Time
-	clock *atomic.Int64
+	clock *pollClock
 }
 
 func (f *FetchParams) fromReplica() bool { return f.Replica >= 0 }

@@ -44,9 +44,9 @@ type FetchWatch struct {
 		entries []*watched
 	}
 
-	// clock is when the last poll was, Unix nanoseconds: the time as of which the follower holds all of every clean partition.
-	clock atomic.Int64
-	used  atomic.Int64 // the same, also while a poll waits
+	// clock is when the last poll was: the time as of which the follower holds all of every clean partition.
+	clock pollClock
+	used  atomic.Int64 // the same, also while a poll waits; Unix nanoseconds
 }
 
 // watched is one partition of a watch. What changes belongs to the poll, except marked.
@@ -124,7 +124,7 @@ func (w *FetchWatch) Poll(ctx context.Context, params *FetchParams, asks []Watch
 	}
 	w.sweepLocked(now)
 	enough := w.passLocked(&own, true)
-	w.clock.Store(now.UnixNano())
+	w.clock.polled(now)
 	if !enough && params.MaxWait > 0 {
 		ended := w.m.metrics.waits(waitingFetch)
 		w.waitLocked(ctx, &own, turn)
