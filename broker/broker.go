@@ -348,7 +348,7 @@ func (b *Broker) build(ctx context.Context) error {
 	b.asks = peer.New(peer.Options{ClientID: strconv.Itoa(int(b.id)), Listener: control,
 		RequestTimeout: cfg.Broker.RequestTimeout, ConnectTimeout: cfg.Socket.ConnectionSetupTimeout,
 		ConnectTimeoutMax: cfg.Socket.ConnectionSetupTimeoutMax, Logger: b.o.Logging.Logger("peer")})
-	b.ctl = controller.New(controller.Options{BrokerID: b.id, Sender: b.peers, Logger: b.o.Logging.Logger("controller"),
+	b.ctl = controller.New(controller.Options{BrokerID: b.id, Sender: b.peers, MayAct: b.life.mayLead, Logger: b.o.Logging.Logger("controller"),
 		Metrics: b.o.Metrics, Config: controller.Config{
 			Protocol: protocol, InterBrokerListener: cfg.InterBrokerListener, DeleteTopicEnable: cfg.Topics.DeleteEnable,
 			AutoLeaderRebalanceEnable:          cfg.Controller.AutoLeaderRebalanceEnable,

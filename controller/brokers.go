@@ -55,6 +55,7 @@ func (t *term) addBroker(registered meta.Broker) *broker {
 	queue := t.l.c.queue
 	b.outbox = &outbox{
 		sender:  t.l.c.opts.Sender,
+		mayAct:  t.l.c.opts.MayAct,
 		backoff: t.config().RetryBackoff,
 		log:     t.log,
 		retries: t.l.c.metrics.retries.Inc,

@@ -17,8 +17,12 @@ type Options struct {
 	BrokerID meta.BrokerID // of this broker
 	Sender   Sender
 	Config   Config
-	Logger   *zap.Logger
-	Metrics  prometheus.Registerer // may be nil
+	// MayAct says whether this broker's ZooKeeper session is certain to be alive. While it is not, another controller may have
+	// been elected: no question is answered and nothing is sent, until the session is known to have lived on or Detach is
+	// called. What is written to ZooKeeper is fenced anyhow. nil: always.
+	MayAct  func() bool
+	Logger  *zap.Logger
+	Metrics prometheus.Registerer // may be nil
 }
 
 // Config holds the broker settings the controller goes by. Zero durations and percentages mean Kafka's defaults.
@@ -76,6 +80,9 @@ func New(o Options) *Controller {
 	if o.Config.RetryBackoff <= 0 {
 		o.Config.RetryBackoff = 100 * time.Millisecond
 	}
+	if o.MayAct == nil {
+		o.MayAct = func() bool { return true }
+	}
 	if o.Config.UncleanLeaderElectionEnable == nil {
 		o.Config.UncleanLeaderElectionEnable = func() bool { return false }
 	}
@@ -122,7 +129,7 @@ func (c *Controller) Detach() {
 
 // IsActive reports whether this broker is the active controller. It may be out of date when it returns: only the
 // fence on every write is proof.
-func (c *Controller) IsActive() bool { return c.active.Load() }
+func (c *Controller) IsActive() bool { return c.active.Load() && c.opts.MayAct() }
 
 // ControllerID returns the broker that held /controller when this one last looked, or meta.NoBroker.
 func (c *Controller) ControllerID() meta.BrokerID { return meta.BrokerID(c.controllerID.Load()) }

@@ -102,7 +102,7 @@ func (c *Controller) AllocateProducerIDs(ctx context.Context, broker meta.Broker
 // ask queues a question and waits for its answer.
 func ask[T any](ctx context.Context, c *Controller, e event, a answer[T]) (T, error) {
 	var zero T
-	if !c.active.Load() || !c.queue.put(e) {
+	if !c.IsActive() || !c.queue.put(e) {
 		return zero, ErrNotController
 	}
 	select {

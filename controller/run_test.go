@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,6 +74,7 @@ type running struct {
 	sender *fakeSender
 	stop   context.CancelFunc
 	ended  chan struct{}
+	doubt  atomic.Bool // the session may be gone
 }
 
 func start(t *testing.T, registry prometheus.Registerer, brokers ...meta.BrokerID) *running {
@@ -86,7 +88,7 @@ func start(t *testing.T, registry prometheus.Registerer, brokers ...meta.BrokerI
 		r.zk.zxid++
 		r.zk.brokers[id] = meta.Broker{ID: id, Epoch: r.zk.zxid, Endpoints: []meta.Endpoint{{Listener: "INTER", Protocol: "PLAINTEXT", Host: "h", Port: 9092}}}
 	}
-	r.Controller = New(Options{BrokerID: brokers[0], Sender: r.sender, Metrics: registry, Config: Config{
+	r.Controller = New(Options{BrokerID: brokers[0], Sender: r.sender, MayAct: func() bool { return !r.doubt.Load() }, Metrics: registry, Config: Config{
 		Protocol: protocol, InterBrokerListener: "INTER", DeleteTopicEnable: true, AutoLeaderRebalanceEnable: true,
 	}})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -163,6 +165,42 @@ func TestResignsBeforeDetachReturns(t *testing.T) {
 				t.Errorf("epoch %d", r.zk.epoch)
 			}
 		})
+	})
+}
+
+// A controller that cannot be sure of its session stands still: the broker that will succeed it may be acting already. What it
+// had to say goes out when the session turns out to have lived on, and never if it has not.
+func TestStandsStillInDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, nil, 1, 2)
+		r.Attach(r.zk)
+		r.expect(t, "1 UpdateMetadata", "2 UpdateMetadata")
+		create := func(topic string, id byte) {
+			r.in(func() {
+				r.zk.topics[topic] = meta.TopicAssignment{ID: meta.TopicID{id}, Partitions: map[int32]meta.Assignment{0: {Replicas: ids(2, 1)}}}
+			})
+			r.queue.put(&topicsChanged{})
+		}
+		r.doubt.Store(true)
+		create("t", 1)
+		time.Sleep(time.Minute)
+		r.expect(t)
+		if _, err := r.Reassignments(t.Context(), nil); !errors.Is(err, ErrNotController) || r.IsActive() {
+			t.Errorf("a question: %v; active: %v", err, r.IsActive())
+		}
+		r.doubt.Store(false)
+		time.Sleep(time.Second)
+		r.expect(t, "1 LeaderAndISR", "1 UpdateMetadata", "2 LeaderAndISR", "2 UpdateMetadata")
+		if _, err := r.Reassignments(t.Context(), nil); err != nil {
+			t.Errorf("a question after the doubt: %v", err)
+		}
+		r.doubt.Store(true)
+		create("u", 2)
+		time.Sleep(time.Second)
+		r.Detach()
+		r.doubt.Store(false)
+		time.Sleep(time.Second)
+		r.expect(t)
 	})
 }
 

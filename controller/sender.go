@@ -31,6 +31,7 @@ type Sender interface {
 // skipping one could leave a replica without its leader for good.
 type outbox struct {
 	sender  Sender
+	mayAct  func() bool                 // see Options.MayAct
 	to      atomic.Pointer[meta.Broker] // replaced when the broker changes its endpoints in place
 	backoff time.Duration
 	log     *zap.Logger
@@ -109,6 +110,11 @@ func (o *outbox) run(ctx context.Context) {
 // deliver sends one request until it is answered. False: ctx ended first.
 func (o *outbox) deliver(ctx context.Context, r kmsg.Request) (kmsg.Response, bool) {
 	for try := 0; ; try++ {
+		for !o.mayAct() {
+			if !o.pause(ctx) {
+				return nil, false
+			}
+		}
 		if ctx.Err() != nil {
 			return nil, false
 		}
@@ -128,12 +134,20 @@ func (o *outbox) deliver(ctx context.Context, r kmsg.Request) (kmsg.Response, bo
 			o.log.Warn("cannot reach the broker, trying again", zap.Int32("broker", int32(to.ID)),
 				zap.String("request", kmsg.NameForKey(r.Key())), zap.Error(err))
 		}
-		pause := time.NewTimer(o.backoff)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
+		if !o.pause(ctx) {
 			return nil, false
 		}
+	}
+}
+
+// pause waits before another try. False: ctx ended.
+func (o *outbox) pause(ctx context.Context) bool {
+	pause := time.NewTimer(o.backoff)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
