@@ -30,12 +30,13 @@ const (
 // faultLoad is everybody who works with the fleet while it suffers.
 type faultLoad struct {
 	r *faultRun
-	// producing ends first, and with it the producers; reading when all they sent has been acknowledged.
-	producing, reading       context.Context
-	stopProducing, stopReads context.CancelFunc
-	producers, readers       sync.WaitGroup
-	// accepted is when the latest record of each partition was sent that has been acknowledged, in Unix nanoseconds.
-	accepted [faultPartitions]atomic.Int64
+	// producing ends first, and with it the producers; reading when all they sent has been acknowledged. patience ends early only
+	// when the test fails.
+	producing, reading, patience     context.Context
+	stopProducing, stopReads, giveUp context.CancelFunc
+	producers, readers               sync.WaitGroup
+	// accepted is when the latest record of each producer and partition was sent that has been acknowledged, in Unix nanoseconds.
+	accepted [faultProducers + 1][faultPartitions]atomic.Int64
 }
 
 // startLoad begins to produce, consume and observe.
@@ -43,7 +44,9 @@ func (r *faultRun) startLoad() *faultLoad {
 	l := &faultLoad{r: r}
 	l.producing, l.stopProducing = context.WithCancel(context.Background())
 	l.reading, l.stopReads = context.WithCancel(context.Background())
+	l.patience, l.giveUp = context.WithCancel(context.Background())
 	r.t.Cleanup(func() { // should the test end early
+		l.giveUp()
 		l.stopProducing()
 		l.stopReads()
 		l.producers.Wait()
@@ -52,11 +55,11 @@ func (r *faultRun) startLoad() *faultLoad {
 	for i := range faultProducers {
 		l.producers.Go(func() {
 			for life := 0; l.producing.Err() == nil; life++ {
-				l.produce(fmt.Sprintf("producer-%d-%d", i, life))
+				l.produce(i, fmt.Sprintf("producer-%d-%d", i, life))
 			}
 		})
 	}
-	l.producers.Go(func() { l.produce("loose", kgo.DisableIdempotentWrite()) })
+	l.producers.Go(func() { l.produce(faultProducers, "loose", kgo.DisableIdempotentWrite()) })
 	l.readers.Go(func() { l.consume("consumer", kgo.NewOffset().AtStart(), 1<<62) })
 	l.readers.Go(func() {
 		for life := 0; l.reading.Err() == nil; life++ {
@@ -83,7 +86,7 @@ func (l *faultLoad) client(opts ...kgo.Opt) *kgo.Client {
 }
 
 // produce sends records to all partitions in turn for one life of a producer.
-func (l *faultLoad) produce(name string, opts ...kgo.Opt) {
+func (l *faultLoad) produce(slot int, name string, opts ...kgo.Opt) {
 	loose := len(opts) > 0
 	c := l.client(append([]kgo.Opt{
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RecordRetries(1 << 40), kgo.ProduceRequestTimeout(3 * time.Second),
@@ -95,22 +98,24 @@ func (l *faultLoad) produce(name string, opts ...kgo.Opt) {
 	}
 	tick := time.NewTicker(producePause)
 	defer tick.Stop()
-	for n := 0; l.producing.Err() == nil && (loose || n < producerLife); n++ {
+	for n := 0; l.producing.Err() == nil && l.patience.Err() == nil && (loose || n < producerLife); n++ {
 		p := testkit.HistoryPartition{Topic: faultTopic, Partition: int32(n % faultPartitions)}
 		number := l.r.history.Send(name, p)
 		sent := time.Now().UnixNano()
-		c.Produce(context.Background(), &kgo.Record{Topic: p.Topic, Partition: p.Partition, Value: faultValue(name, number)}, func(rec *kgo.Record, err error) {
+		c.Produce(l.patience, &kgo.Record{Topic: p.Topic, Partition: p.Partition, Value: faultValue(name, number)}, func(rec *kgo.Record, err error) {
 			if err != nil {
-				l.r.t.Errorf("%s: record %d of %s: %v", name, number, p, err)
+				if l.patience.Err() == nil {
+					l.r.t.Errorf("%s: record %d of %s: %v", name, number, p, err)
+				}
 				return
 			}
 			l.r.history.Acknowledge(testkit.Placed{HistoryPartition: p, Offset: rec.Offset, Written: testkit.Written{Producer: name, Number: number}})
-			raise(&l.accepted[p.Partition], sent)
+			raise(&l.accepted[slot][p.Partition], sent)
 		})
 		<-tick.C
 	}
-	if err := c.Flush(context.Background()); err != nil {
-		l.r.t.Errorf("%s: flush: %v", name, err)
+	if err := c.Flush(l.patience); err != nil {
+		l.r.t.Errorf("%s: %d records are not acknowledged: %v", name, c.BufferedProduceRecords(), err)
 	}
 }
 
@@ -166,25 +171,36 @@ func (l *faultLoad) consume(name string, from kgo.Offset, records int) {
 	}
 }
 
-// awaitProgress waits until every partition has acknowledged a record that was sent from now on, and says how long that took.
+// awaitProgress waits until every partition has acknowledged a record of every producer that was sent from now on, and says how
+// long that took.
 func (l *faultLoad) awaitProgress(when string) time.Duration {
 	l.r.t.Helper()
 	began := time.Now()
-	testkit.Eventually(l.r.t, recovery, "every partition accepts records "+when, func() bool {
-		for p := range l.accepted {
-			if l.accepted[p].Load() < began.UnixNano() {
-				return false
+	var waiting []string
+	for deadline := began.Add(recovery); ; time.Sleep(10 * time.Millisecond) { // until then, or done
+		waiting = waiting[:0]
+		for slot := range l.accepted {
+			for p := range l.accepted[slot] {
+				if l.accepted[slot][p].Load() < began.UnixNano() {
+					waiting = append(waiting, fmt.Sprintf("producer %d to partition %d", slot, p))
+				}
 			}
 		}
-		return true
-	})
-	return time.Since(began)
+		if len(waiting) == 0 {
+			return time.Since(began)
+		}
+		if time.Now().After(deadline) {
+			l.r.t.Fatalf("%s: no record is accepted within %v from %s", when, recovery, strings.Join(waiting, ", "))
+		}
+	}
 }
 
 // stop ends the load. What was sent is acknowledged then, and the consumers have had a chance to read it.
 func (l *faultLoad) stop() {
 	l.stopProducing()
+	tooLong := time.AfterFunc(recovery, l.giveUp)
 	l.producers.Wait()
+	tooLong.Stop()
 	l.stopReads()
 	l.readers.Wait()
 }

@@ -45,7 +45,7 @@ func (l *faultLoad) observe(id int) {
 	}
 }
 
-func (o *observer) seeEpochs(ctx context.Context) {
+func (o *observer) metadata(ctx context.Context) (*kmsg.MetadataResponse, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	req.Version = 8
 	topic := kmsg.NewMetadataRequestTopic()
@@ -53,9 +53,17 @@ func (o *observer) seeEpochs(ctx context.Context) {
 	req.Topics = append(req.Topics, topic)
 	answer, err := o.pool.Request(ctx, o.addr, req)
 	if err != nil {
+		return nil, err
+	}
+	return answer.(*kmsg.MetadataResponse), nil
+}
+
+func (o *observer) seeEpochs(ctx context.Context) {
+	answer, err := o.metadata(ctx)
+	if err != nil {
 		return // it is away, or slow
 	}
-	for _, t := range answer.(*kmsg.MetadataResponse).Topics {
+	for _, t := range answer.Topics {
 		switch code := wire.Code(t.ErrorCode); code {
 		case wire.None, wire.ErrLeaderNotAvailable:
 		default:

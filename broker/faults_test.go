@@ -111,7 +111,21 @@ func startFaultRun(t *testing.T, seed uint64) *faultRun {
 	})
 	r.znodes = brokertest.OpenZnodes(t, r.zk.Connect())
 	createReplicated(t, fleetClient(t, r.fleet.Addrs()), faultTopic, faultPartitions, 3)
+	r.awaitKnown()
 	return r
+}
+
+// awaitKnown waits until all brokers have heard of the new topic: from then on none may deny it.
+func (r *faultRun) awaitKnown() {
+	r.t.Helper()
+	for id := 1; id <= 3; id++ {
+		o := newObserver(r, id)
+		testkit.Eventually(r.t, recovery, fmt.Sprintf("broker %d knows the topic", id), func() bool {
+			answer, err := o.metadata(r.t.Context())
+			return err == nil && len(answer.Topics) == 1 && len(answer.Topics[0].Partitions) == faultPartitions
+		})
+		o.close()
+	}
 }
 
 // checkAlive ends the test if a broker has ended by itself.
