@@ -59,6 +59,7 @@ type Broker struct {
 	coords    *coordinators
 	peers     *peer.Pool // the controller's requests to brokers
 	asks      *peer.Pool // this broker's requests to the controller
+	http      *httpServer
 	state     atomicState
 }
 
@@ -81,11 +82,11 @@ func (b *Broker) Run(ctx context.Context) error {
 	b.state.store(starting)
 	defer b.state.store(notRunning)
 	b.registerMetrics()
-	http, err := listenHTTP(ctx, b)
-	if err != nil {
+	var err error
+	if b.http, err = listenHTTP(ctx, b); err != nil {
 		return err
 	}
-	defer http.start()()
+	defer b.http.start()()
 	b.life = newLifecycle(b)
 	if err := b.life.connect(ctx); err != nil {
 		return err
@@ -428,6 +429,14 @@ func (b *Broker) addresses() []string {
 
 // Addr returns the bound address of a listener, nil if there is none of that name.
 func (b *Broker) Addr(listener string) net.Addr { return b.server.Addr(listener) }
+
+// HTTPAddr is where /metrics and /healthz are served, nil if nowhere. To be asked once Ready was called.
+func (b *Broker) HTTPAddr() net.Addr {
+	if b.http.listener == nil {
+		return nil
+	}
+	return b.http.listener.Addr()
+}
 
 // ID is the broker's id, once Ready was called.
 func (b *Broker) ID() meta.BrokerID { return b.id }

@@ -3,10 +3,14 @@ package broker
 import (
 	"bytes"
 	"os"
+	goruntime "runtime"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/kraal-mq/kraal/jmx"
 )
 
 // registerMetrics registers what concerns the process, from the first moment on.
@@ -15,6 +19,7 @@ func (b *Broker) registerMetrics() {
 	b.gauge("kafka_server_kafkaserver_brokerstate",
 		"Kafka's BrokerState: 1 starting, 2 recovering logs, 3 running, 6 handing leadership over, 7 stopping.",
 		func() float64 { return float64(b.state.load()) })
+	b.registerProcessorIdleness()
 	for _, d := range []struct{ name, field, help string }{
 		{"kafka_server_kafkaserver_linux_disk_read_bytes", "read_bytes", "Bytes that this process made the system read from disks."},
 		{"kafka_server_kafkaserver_linux_disk_write_bytes", "write_bytes", "Bytes that this process made the system write to disks."},
@@ -26,6 +31,22 @@ func (b *Broker) registerMetrics() {
 			})
 		}
 	}
+}
+
+// registerProcessorIdleness tells how much of its processors the process leaves idle, under the name of what in Kafka are the
+// network threads: here goroutines do that work on as many processors as Go was given.
+func (b *Broker) registerProcessorIdleness() {
+	used, known := cpuTime()
+	if !known {
+		return
+	}
+	rate := jmx.NewRate(used.Seconds(), time.Now())
+	b.gauge("kafka_network_socketserver_networkprocessoravgidlepercent",
+		"Share (0 to 1) of the time of its processors (GOMAXPROCS) that this process did not use in the last minute.", func() float64 {
+			used, _ := cpuTime()
+			busy := rate.PerSecond(used.Seconds(), time.Now()) / float64(goruntime.GOMAXPROCS(0))
+			return min(max(0, 1-busy), 1)
+		})
 }
 
 // registerIdentity registers what is known once the broker knows who it is.

@@ -191,6 +191,9 @@ func (p *production) append(topic string, part *kmsg.ProduceRequestTopicPartitio
 		p.appendFailed(rp, &a)
 		return
 	}
+	if a.Converting > 0 {
+		p.h.metrics.conversions.With("Produce").Took(a.Converting)
+	}
 	rp.BaseOffset, rp.LogAppendTime, rp.LogStartOffset = a.FirstOffset, a.LogAppendTime, a.LogStartOffset
 	if w := a.Pending(); w != nil {
 		p.waits = append(p.waits, w)

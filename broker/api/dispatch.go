@@ -28,6 +28,9 @@ func New(d Deps) *Handler {
 		h.entries[table[i].key] = &table[i]
 	}
 	h.creating.init()
+	if d.Metrics != nil {
+		d.Metrics.MustRegister(newIdleness(h.metrics, func() int { return int(d.Config.Current().Threads.IO) }))
+	}
 	return h
 }
 

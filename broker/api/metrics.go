@@ -23,6 +23,7 @@ type metrics struct {
 	times    [requestTimes]*jmx.HistogramVec
 
 	conversions *jmx.HistogramVec // of what needed conversion, unlike Kafka's, which counts every produce and fetch
+	worked      atomic.Int64      // nanoseconds of all handlers together, waits excluded
 
 	byKind sync.Map // requestKind to *requestMetrics: looked up once per request, so without label hashing
 }
@@ -50,7 +51,7 @@ var requestTimeSeries = [requestTimes]struct{ name, help string }{
 	responseQueueTime: {"responsequeuetimems", "Milliseconds the response waited for earlier ones of its connection."},
 	sendTime:          {"responsesendtimems", "Milliseconds spent writing the response."},
 	totalTime:         {"totaltimems", "Milliseconds from the request's last byte in to the response's last byte out."},
-	requestBytes:      {"requestbytes", "Size of requests."},
+	requestBytes:      {"requestbytes", "Bytes of requests."},
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -61,6 +62,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "errors_total",
 			Help: "Error codes in responses, one for each partition, topic or whatever else has one; NONE is success."}, []string{"request", "error"}),
 		conversions: jmx.NewHistogramVec(prefix+"messageconversionstimems", "Milliseconds to convert records from or to another format.", "request"),
+	}
+	for _, request := range []string{"Fetch", "Produce"} {
+		m.conversions.With(request)
 	}
 	all := []prometheus.Collector{m.requests, m.errors, m.conversions}
 	for t, s := range requestTimeSeries {
@@ -149,6 +153,7 @@ func (r *requestMetrics) took(t requestTime, d time.Duration) {
 
 // journey is one request on its way through the broker.
 type journey struct {
+	all      *metrics
 	m        *requestMetrics
 	received time.Time
 	ready    time.Time // when the response was there
@@ -156,7 +161,7 @@ type journey struct {
 
 // begin counts a request whose handler is about to begin.
 func (m *metrics) begin(r *transport.Request, now time.Time) *journey {
-	j := &journey{m: m.request(r), received: r.Received}
+	j := &journey{all: m, m: m.request(r), received: r.Received}
 	for of := j.m; of != nil; of = of.also {
 		of.requests.Inc()
 		of.times[requestBytes].Observe(float64(r.Size))
@@ -168,7 +173,9 @@ func (m *metrics) begin(r *transport.Request, now time.Time) *journey {
 // served notes that the handler is done: how long it worked, and how much of the time until now it waited.
 func (j *journey) served(began time.Time, waited time.Duration, reply *transport.Reply) {
 	now := time.Now()
-	j.m.took(localTime, now.Sub(began)-waited)
+	worked := now.Sub(began) - waited
+	j.m.took(localTime, worked)
+	j.all.worked.Add(int64(worked))
 	if reply.Wait == nil {
 		j.answered(now, waited, reply)
 	}

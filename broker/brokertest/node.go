@@ -133,6 +133,9 @@ func (n *Node) Addr() string { return n.ListenerAddr("PLAINTEXT") }
 // ListenerAddr is where a listener accepts connections.
 func (n *Node) ListenerAddr(listener string) string { return n.broker.Addr(listener).String() }
 
+// HTTPAddr is where /metrics and /healthz are, given kraal.http.listen.
+func (n *Node) HTTPAddr() string { return n.broker.HTTPAddr().String() }
+
 // SessionID is the broker's present ZooKeeper session.
 func (n *Node) SessionID() int64 { return n.broker.SessionID() }
 

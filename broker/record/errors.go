@@ -11,6 +11,11 @@ var (
 	// ErrInvalidRecord means that the bytes arrived as they were sent, but
 	// break a rule of the format or of the topic.
 	ErrInvalidRecord = errors.New("record: invalid record")
+	// ErrInvalidMagic, ErrInvalidOffset and ErrNoKey are the kinds of ErrInvalidRecord that Kafka counts: message formats that do not go
+	// together; counts, offsets and sequences that do not; a record without a key where the topic is compacted.
+	ErrInvalidMagic  = fmt.Errorf("%w", ErrInvalidRecord)
+	ErrInvalidOffset = fmt.Errorf("%w", ErrInvalidRecord)
+	ErrNoKey         = fmt.Errorf("%w", ErrInvalidRecord)
 	// ErrInvalidTimestamp means a timestamp outside of what the topic takes.
 	ErrInvalidTimestamp = errors.New("record: invalid timestamp")
 	// ErrMessageTooLarge means a batch above max.message.bytes, or one that
@@ -37,11 +42,12 @@ const maxRecordErrors = 10_000
 // InvalidRecordsError refuses a batch because of some of its records.
 type InvalidRecordsError struct {
 	// Kind is ErrInvalidTimestamp if any record has that problem, otherwise
-	// ErrInvalidRecord. errors.Is finds it.
+	// a kind of ErrInvalidRecord. errors.Is finds it.
 	Kind   error
 	Errors []RecordError
-	// Count is how many records are invalid; Errors has the first ones.
-	Count int
+	// Count is how many records are invalid, and ByKind how many of each kind; Errors has the first ones.
+	Count  int
+	ByKind map[error]int
 }
 
 func (e *InvalidRecordsError) Error() string {
@@ -59,10 +65,16 @@ func (e *InvalidRecordsError) add(kind error, index int32, message string) {
 		e.Errors = append(e.Errors, RecordError{index, message})
 	}
 	e.Count++
+	if e.ByKind == nil {
+		e.ByKind = map[error]int{}
+	}
+	e.ByKind[kind]++
 }
 
-func invalidf(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{ErrInvalidRecord}, args...)...)
+func invalidf(format string, args ...any) error { return kindf(ErrInvalidRecord, format, args...) }
+
+func kindf(kind error, format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{kind}, args...)...)
 }
 
 var errInnerCRC = fmt.Errorf("%w: checksum of an inner message", ErrCorrupt)

@@ -147,10 +147,10 @@ func (b Batch) firstOffsetField() int64 {
 // checkRecord applies the rules that refuse single records.
 func (r *rewriter) checkRecord(b Batch, rd *reader, rec *Record, limit bounds) (kind error, message string) {
 	if b.Magic() < Magic2 && rd.legacy.innerMagic != b.Magic() {
-		return ErrInvalidRecord, fmt.Sprintf("message format %d inside of format %d", rd.legacy.innerMagic, b.Magic())
+		return ErrInvalidMagic, fmt.Sprintf("message format %d inside of format %d", rd.legacy.innerMagic, b.Magic())
 	}
 	if r.o.Compacted && rec.Key == nil {
-		return ErrInvalidRecord, "a compacted topic takes no record without a key"
+		return ErrNoKey, "a compacted topic takes no record without a key"
 	}
 	if r.o.TimestampType == CreateTime && rec.Timestamp != NoTimestamp {
 		if rec.Timestamp < limit.min || rec.Timestamp > limit.max {

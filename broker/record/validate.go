@@ -189,10 +189,10 @@ func checkBatches(buf []byte, first Batch, origin Origin) error {
 			return err
 		}
 		if b.Magic() != first.Magic() {
-			return invalidf("message format %d after format %d", b.Magic(), first.Magic())
+			return kindf(ErrInvalidMagic, "message format %d after format %d", b.Magic(), first.Magic())
 		}
 		if b.Magic() >= Magic2 && (b.Count() < 0 || b.LastOffsetDelta() < 0) {
-			return invalidf("record count %d, last offset delta %d", b.Count(), b.LastOffsetDelta())
+			return kindf(ErrInvalidOffset, "record count %d, last offset delta %d", b.Count(), b.LastOffsetDelta())
 		}
 		if origin == OriginClient {
 			if err := checkClientBatch(b); err != nil {
@@ -210,13 +210,13 @@ func checkClientBatch(b Batch) error {
 	}
 	switch delta, count := b.LastOffsetDelta(), b.Count(); {
 	case count == 0:
-		return invalidf("no records")
+		return kindf(ErrInvalidOffset, "no records")
 	case int64(count) != int64(delta)+1:
-		return invalidf("record count %d with last offset delta %d", count, delta)
+		return kindf(ErrInvalidOffset, "record count %d with last offset delta %d", count, delta)
 	case b.IsControl():
-		return invalidf("control batch from a client")
+		return kindf(ErrInvalidOffset, "control batch from a client")
 	case b.HasProducerID() && b.BaseSequence() < 0:
-		return invalidf("sequence %d of producer %d", b.BaseSequence(), b.ProducerID())
+		return kindf(ErrInvalidOffset, "sequence %d of producer %d", b.BaseSequence(), b.ProducerID())
 	}
 	return nil
 }

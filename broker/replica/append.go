@@ -36,6 +36,8 @@ type Appended struct {
 	storage.AppendInfo
 	// Err is why nothing was appended. It may be a *record.InvalidRecordsError that names the records at fault.
 	Err error
+	// Converting is how long it took to write the records in the topic's format or codec, zero if that was not needed.
+	Converting time.Duration
 	// Stored says that validation had passed and the log's answer is in AppendInfo.LogStartOffset even though Err is set.
 	Stored bool
 
@@ -95,13 +97,16 @@ func (p *Partition) append(r AppendRequest) Appended {
 
 // appendLocked validates and appends; mu is held for reading.
 func (p *Partition) appendLocked(log *storage.Log, cfg *storage.LogConfig, r AppendRequest, epoch meta.LeaderEpoch) Appended {
-	v, err := record.Validate(r.Records, validateOptions(cfg, r, p.m.clock()))
+	now := p.m.clock()
+	v, err := record.Validate(r.Records, validateOptions(cfg, r, now))
 	if err != nil {
 		a := failed(fmt.Errorf("%s: %w", p.tp, err))
 		a.Stored, a.LogStartOffset = true, log.LogStartOffset()
 		return a
 	}
+	var converting time.Duration
 	if v.Converted {
+		converting = p.m.clock().Sub(now)
 		p.m.TopicMetrics(p.tp.Topic).Count(ProduceConversions, v.Records)
 	}
 	if v.Batches == 0 {
@@ -118,7 +123,7 @@ func (p *Partition) appendLocked(log *storage.Log, cfg *storage.LogConfig, r App
 		a.Stored, a.LogStartOffset = true, log.LogStartOffset()
 		return a
 	}
-	return Appended{AppendInfo: info}
+	return Appended{AppendInfo: info, Converting: converting}
 }
 
 func validateOptions(cfg *storage.LogConfig, r AppendRequest, now time.Time) record.ValidateOptions {

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kraal-mq/kraal/jmx"
 	"github.com/kraal-mq/kraal/zkstore/meta"
 )
 
@@ -40,6 +41,7 @@ type fetcher struct {
 	wake chan struct{}
 
 	requests, copied atomic.Int64 // fetches sent, bytes appended; read by metrics
+	rate             *jmx.Rate    // of requests; metrics ask it
 
 	// The rest is run's own.
 
@@ -59,7 +61,7 @@ type fetcher struct {
 
 func newFetcher(m *Manager, key fetcherKey, leader Leader) *fetcher {
 	return &fetcher{
-		m: m, key: key, leader: leader, wake: make(chan struct{}, 1),
+		m: m, key: key, leader: leader, wake: make(chan struct{}, 1), rate: jmx.NewRate(0, m.clock()),
 		log:     m.logger.With(zap.Int32("leader", int32(key.source)), zap.Int("fetcher", key.number)),
 		states:  make(map[meta.TopicPartition]*fetchState),
 		session: newFetchSession(m.cfg.Protocol.FetchSessions), unsettled: make(map[*fetchState]struct{}), delayed: make(map[*fetchState]struct{}),

@@ -124,8 +124,22 @@ func (c *metrics) tables() []prometheus.Collector {
 			{Name: "kafka_server_delayedoperationpurgatory_purgatorysize", Help: waitHelp},
 			{Name: "kafka_server_delayedoperationpurgatory_numdelayedoperations", Help: waitHelp},
 		}, c.eachWait),
+		jmx.NewTable([]string{"clientId"}, []jmx.Column{
+			{Name: "kafka_server_replicafetchermanager_minfetchrate", Help: "Fetches per second of the slowest fetcher in the last minute, 0 without any."},
+			{Name: "kafka_server_replicafetchermanager_deadthreadcount", Help: "Always 0: a fetcher ends only when there is nothing left to copy."},
+		}, c.fetching),
 		(*fetcherCounts)(c),
 	}
+}
+
+func (c *metrics) fetching(yield func([]string, []float64) bool) {
+	slowest := 0.0
+	for i, f := range c.m.fetchers.list() {
+		if rate := f.rate.PerSecond(float64(f.requests.Load()), c.m.clock()); i == 0 || rate < slowest {
+			slowest = rate
+		}
+	}
+	yield([]string{"Replica"}, []float64{slowest, 0})
 }
 
 // Describe implements [prometheus.Collector].

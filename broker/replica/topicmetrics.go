@@ -28,6 +28,9 @@ const (
 	FetchConversions
 	CorruptRecords
 	// From here on only for all topics together.
+	InvalidMagicRecords
+	InvalidOffsetRecords
+	NoKeyRecords
 	ReplicationBytesIn
 	ReplicationBytesOut
 	ReassignmentBytesIn
@@ -47,6 +50,9 @@ var topicSeries = [topicCounts]struct{ name, help string }{
 	ProduceConversions:   {"producemessageconversions", "Records converted to the topic's format or codec when they were produced."},
 	FetchConversions:     {"fetchmessageconversions", "Records converted to an older format for the consumer that fetched them."},
 	CorruptRecords:       {"invalidmessagecrcrecords", "Batches refused for their checksum."},
+	InvalidMagicRecords:  {"invalidmagicnumberrecords", "Batches, or records of one, refused because their message formats do not go together."},
+	InvalidOffsetRecords: {"invalidoffsetorsequencerecords", "Batches refused because record count, offsets and sequence do not go together."},
+	NoKeyRecords:         {"nokeycompactedtopicrecords", "Records without a key refused by compacted topics."},
 	ReplicationBytesIn:   {"replicationbytesin", "Bytes copied from leaders."},
 	ReplicationBytesOut:  {"replicationbytesout", "Bytes sent to followers."},
 	ReassignmentBytesIn:  {"reassignmentbytesin", "Bytes copied from leaders into replicas being added."},
@@ -108,7 +114,7 @@ func (t *topicMetrics) Collect(out chan<- prometheus.Metric) {
 			t.topics.Delete(topic)
 			continue
 		}
-		for c := range ReplicationBytesIn {
+		for c := range InvalidMagicRecords {
 			if n := of.n[c].Load(); n > 0 {
 				out <- prometheus.MustNewConstMetric(t.of[c], prometheus.CounterValue, float64(n), topic)
 			}
@@ -144,6 +150,22 @@ func (t *TopicMetrics) countAppend(r *AppendRequest, a *Appended) {
 		t.Count(CorruptRecords, 1)
 	case a.Stored && !errors.Is(a.Err, storage.ErrDirOffline):
 		t.Count(ProducesFailed, 1)
+		t.countInvalid(a.Err)
+	}
+}
+
+// countInvalid counts what Kafka tells apart among invalid records (LogValidator.java).
+func (t *TopicMetrics) countInvalid(err error) {
+	if t.totals != nil {
+		t = t.totals
+	}
+	for kind, c := range map[error]TopicCount{record.ErrInvalidMagic: InvalidMagicRecords, record.ErrInvalidOffset: InvalidOffsetRecords,
+		record.ErrNoKey: NoKeyRecords} {
+		if rejected := (*record.InvalidRecordsError)(nil); errors.As(err, &rejected) {
+			t.Count(c, rejected.ByKind[kind])
+		} else if errors.Is(err, kind) {
+			t.Count(c, 1)
+		}
 	}
 }
 

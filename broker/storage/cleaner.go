@@ -117,6 +117,7 @@ func (c *cleaner) once(ctx context.Context, config *CleanerConfig, limit *thrott
 	mt := c.m.env.metrics
 	mt.cleanerBytes.WithLabelValues("read").Add(float64(p.stats.readBytes))
 	mt.cleanerBytes.WithLabelValues("written").Add(float64(p.stats.wroteBytes))
+	mt.cleanerIO.Add(float64(p.stats.readBytes + p.stats.wroteBytes))
 	if err == nil {
 		err = c.put(l, end)
 	}

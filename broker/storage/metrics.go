@@ -21,6 +21,7 @@ type metrics struct {
 	recovered       prometheus.Counter // segments
 	cleanerPasses   prometheus.Counter
 	cleanerBytes    *prometheus.CounterVec // direction
+	cleanerIO       prometheus.Counter
 	cleanerFailures prometheus.Counter
 
 	// cleaner is set once the logs are loaded; before, there is nothing to tell of them.
@@ -53,12 +54,15 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		cleanerPasses:   counter("cleaner_passes_total", "Compactions of one log finished."),
 		cleanerBytes: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "kraal", Subsystem: "storage",
 			Name: "cleaner_bytes_total", Help: "Bytes the cleaner read and wrote."}, []string{"direction"}),
+		cleanerIO: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "kafka_utils_throttler_cleaner_io_count", Help: "Bytes the cleaner read and wrote, which log.cleaner.io.max.bytes.per.second bounds.",
+		}),
 		cleanerFailures: counter("cleaner_failures_total", "Compactions that failed."),
 	}
 	if reg == nil {
 		return m, nil
 	}
-	all := []prometheus.Collector{m.flush, m.segmentsDeleted, m.segmentsRolled, m.recovered, m.cleanerPasses, m.cleanerBytes, m.cleanerFailures}
+	all := []prometheus.Collector{m.flush, m.segmentsDeleted, m.segmentsRolled, m.recovered, m.cleanerPasses, m.cleanerBytes, m.cleanerIO, m.cleanerFailures}
 	var errs []error
 	for _, c := range append(append(all, m.gauges()...), m.tables()...) {
 		errs = append(errs, reg.Register(c))
@@ -90,12 +94,12 @@ func (m *metrics) gauges() []prometheus.Collector {
 		}
 		return 0
 	})
-	last("kafka_log_logcleanermanager_max_dirty_percent", "Share of dirty bytes in the dirtiest log when the cleaner last looked.", 1, &m.last.dirtyPercent)
-	last("kafka_log_logcleaner_max_compaction_delay_secs", "By how much the log that waits longest exceeded max.compaction.lag.ms when the cleaner last looked.",
+	last("kafka_log_logcleanermanager_max_dirty_percent", "Dirty bytes in the dirtiest log when the cleaner last looked, of a hundred.", 1, &m.last.dirtyPercent)
+	last("kafka_log_logcleaner_max_compaction_delay_secs", "Seconds by which the log that waits longest exceeded max.compaction.lag.ms when the cleaner last looked.",
 		1000, &m.last.compactionDelayMs)
 	last("kafka_log_logcleaner_max_clean_time_secs", "Seconds the last compaction took.", 1000, &m.last.tookMs)
-	last("kafka_log_logcleaner_cleaner_recopy_percent", "Share of the bytes read by the last compaction that it wrote again.", 1, &m.last.recopiedPercent)
-	last("kafka_log_logcleaner_max_buffer_utilization_percent", "Share of the deduplication buffer used by the last compaction.", 1, &m.last.bufferPercent)
+	last("kafka_log_logcleaner_cleaner_recopy_percent", "Bytes that the last compaction wrote again, of a hundred it read.", 1, &m.last.recopiedPercent)
+	last("kafka_log_logcleaner_max_buffer_utilization_percent", "Places of the deduplication buffer that the last compaction used, of a hundred.", 1, &m.last.bufferPercent)
 	return all
 }
 
@@ -110,7 +114,7 @@ func (m *metrics) tables() []prometheus.Collector {
 		jmx.NewTable([]string{"logDirectory"}, []jmx.Column{
 			{Name: "kafka_log_logmanager_logdirectoryoffline", Help: "1 if the log directory failed and is not used until the next start."},
 			{Name: "kafka_log_logcleanermanager_uncleanable_partitions_count", Help: "Compacted partitions set aside because compaction failed."},
-			{Name: "kafka_log_logcleanermanager_uncleanable_bytes", Help: "Bytes that compaction would look at in these."},
+			{Name: "kafka_log_logcleanermanager_uncleanable_bytes", Help: "Bytes of uncleanable partitions that compaction would have to look at."},
 		}, m.eachDir),
 	}
 }

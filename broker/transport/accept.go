@@ -72,9 +72,13 @@ func (l *listener) admit(ctx context.Context, tcp *net.TCPConn, conns *sync.Wait
 			})
 			return
 		}
-		if wait := rate.Listener(l.spec.Name, now); wait > 0 && !l.srv.pause(wait) {
-			tcp.Close()
-			return
+		if wait := rate.Listener(l.spec.Name, now); wait > 0 {
+			stopping := !l.srv.pause(wait)
+			l.metrics.blockedSince(now)
+			if stopping {
+				tcp.Close()
+				return
+			}
 		}
 	}
 	ok, evict := l.srv.acquire(l, addr.Addr())

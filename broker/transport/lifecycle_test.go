@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	dto "github.com/prometheus/client_model/go"
 )
 
 // longPoll is a handler that answers odd requests when their ctx ends and tells of it, and others at once.
@@ -203,6 +205,9 @@ func TestMaxConnections(t *testing.T) {
 	three.expectSilence()
 	one.Close()
 	three.expect(heartbeat(0), 1)
+	if blocked := s.blocked("PLAINTEXT"); blocked < 40*time.Millisecond || blocked > time.Minute {
+		t.Errorf("blocked for %v", blocked)
+	}
 
 	four := s.dial("PLAINTEXT")
 	four.send(heartbeat(0), 1)
@@ -261,6 +266,9 @@ func TestRates(t *testing.T) {
 	if took := time.Since(start); took < rate.listener {
 		t.Errorf("let in after %v", took)
 	}
+	if blocked := s.blocked("PLAINTEXT"); blocked < rate.listener || blocked > time.Since(start) {
+		t.Errorf("blocked for %v", blocked)
+	}
 	rate.set(0, 50*time.Millisecond)
 	start = time.Now()
 	c := s.dial("PLAINTEXT")
@@ -292,6 +300,16 @@ func (r *fixedRate) IP(string, netip.Addr, time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.ip
+}
+
+// blocked is for how long a listener has let nobody in.
+func (s *testServer) blocked(listener string) time.Duration {
+	s.t.Helper()
+	var m dto.Metric
+	if err := s.metrics.listeners[listener].blocked.Write(&m); err != nil {
+		s.t.Fatal(err)
+	}
+	return time.Duration(m.GetCounter().GetValue())
 }
 
 // answering returns a connection that was let in.

@@ -56,6 +56,9 @@ func (s *Server) acquire(l *listener, ip netip.Addr) (ok bool, evict *Conn) {
 		}
 		return !protected && s.mu.limits.MaxConnections > 0 && s.mu.counts.total >= s.mu.limits.MaxConnections
 	}
+	if full() {
+		defer l.metrics.blockedSince(time.Now())
+	}
 	for full() && !s.mu.stopped {
 		s.mu.changed.Wait()
 	}

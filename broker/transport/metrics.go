@@ -3,6 +3,7 @@ package transport
 import (
 	"math"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -19,7 +20,11 @@ type listenerMetrics struct {
 	accepted, received, sent  prometheus.Counter
 	refusedPerIP, refusedRate prometheus.Counter
 	evicted, closedIdle       prometheus.Counter
+	blocked                   prometheus.Counter // nanoseconds
 }
+
+// blockedSince counts the time for which the listener's accept goroutine waited.
+func (m *listenerMetrics) blockedSince(t time.Time) { m.blocked.Add(float64(time.Since(t))) }
 
 func newMetrics(s *Server, r prometheus.Registerer, listeners []Listener) *metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
@@ -40,6 +45,11 @@ func newMetrics(s *Server, r prometheus.Registerer, listeners []Listener) *metri
 	closed := counter("closed_connections_total", "Connections closed to make room or for being idle.", "listener", "reason")
 	received := counter("received_bytes_total", "Bytes of requests.", "listener")
 	sent := counter("sent_bytes_total", "Bytes of responses.", "listener")
+	blocked := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kafka_network_acceptor_acceptorblockedpercent_count",
+		Help: "Nanoseconds for which nobody was let in because of max.connections or max.connection.creation.rate."}, []string{"listener"})
+	if r != nil {
+		r.MustRegister(blocked)
+	}
 	m := &metrics{listeners: map[string]*listenerMetrics{}}
 	for _, l := range listeners {
 		m.listeners[l.Name] = &listenerMetrics{
@@ -51,6 +61,7 @@ func newMetrics(s *Server, r prometheus.Registerer, listeners []Listener) *metri
 			refusedRate:  refused.WithLabelValues(l.Name, "ip_rate"),
 			evicted:      closed.WithLabelValues(l.Name, "evicted"),
 			closedIdle:   closed.WithLabelValues(l.Name, "idle"),
+			blocked:      blocked.WithLabelValues(l.Name),
 		}
 	}
 	if r != nil {
@@ -73,6 +84,8 @@ func (m *metrics) registerGauges(s *Server, r prometheus.Registerer) {
 	})
 	gauge("socketserver_expiredconnectionskilledcount", "Connections closed because they went on after their login had expired (KIP-368).",
 		func() float64 { return float64(m.expired.Load()) })
+	gauge("requestchannel_requestqueuesize", "Always 0: a request is taken off its connection when it can be handled.",
+		func() float64 { return 0 })
 	gauge("requestchannel_responsequeuesize", "Responses that are waited for or not sent yet, behind earlier ones of their connection.",
 		func() float64 { return float64(s.unsent()) })
 }
