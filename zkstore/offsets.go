@@ -53,25 +53,29 @@ func (z *Store) Offsets(ctx context.Context, group string, tps []meta.TopicParti
 }
 
 // SetOffsets writes committed offsets of a group as version 0 of OffsetCommit does on whichever broker is asked: without
-// a fence, one by one, creating what is missing, and tells which failed. Details told with an earlier offset go.
+// a fence, one by one, creating what is missing, and tells which failed. Of details told with an earlier offset only the
+// position stays: it says which records of the log are older than what is here.
 func (z *Store) SetOffsets(ctx context.Context, group string, offsets map[meta.TopicPartition]int64) (failed map[meta.TopicPartition]error, err error) {
 	tps := sortedPartitions(offsets)
-	detailed, _, err := collect(ctx, z.s, tps, func(tp meta.TopicPartition) string { return OffsetDetailsPath(group, tp) },
-		func(meta.TopicPartition, znode) (struct{}, error) { return struct{}{}, nil })
+	at := func(tp meta.TopicPartition) string { return OffsetDetailsPath(group, tp) }
+	detailed, _, err := collect(ctx, z.s, tps, at, func(tp meta.TopicPartition, n znode) (OffsetDetails, error) {
+		d, err := decodeOffsetDetails(n.data)
+		return d, unreadable(at(tp), err)
+	})
 	if err != nil {
 		return nil, err
 	}
 	out := newResults[meta.TopicPartition, struct{}](0)
 	err = z.s.pipeline(ctx, len(tps), func(ctx context.Context, i int) error {
-		var err error
-		if _, has := detailed[tps[i]]; has {
-			none := NoOffsetDetails()
-			err = z.WriteOffsets(ctx, []Fence{Unfenced()}, []OffsetWrite{{Group: group, TopicPartition: tps[i],
-				Offset: offsets[tps[i]], Details: &none, Exists: true, DetailsExist: true}})
-		} else {
-			_, err = z.s.put(ctx, OffsetPath(group, tps[i]), encodeOffset(offsets[tps[i]]))
+		tp := tps[i]
+		d, has := detailed[tp]
+		left := NoOffsetDetails()
+		if left.Position = d.Position; !has || d == left {
+			_, err := z.s.put(ctx, OffsetPath(group, tp), encodeOffset(offsets[tp]))
+			return out.note(tp, struct{}{}, err)
 		}
-		return out.note(tps[i], struct{}{}, err)
+		return out.note(tp, struct{}{}, z.WriteOffsets(ctx, []Fence{Unfenced()}, []OffsetWrite{
+			{Group: group, TopicPartition: tp, Offset: offsets[tp], Details: &left, Exists: true, DetailsExist: true}}))
 	})
 	return out.broken, err
 }

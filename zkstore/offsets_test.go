@@ -261,7 +261,7 @@ func TestGroupOffsetsOfOthers(t *testing.T) {
 	}
 }
 
-// TestOffsetsOfVersionZero: any broker writes them, and a details znode does not stay behind.
+// TestOffsetsOfVersionZero: any broker writes them, and no details of another offset stay behind.
 func TestOffsetsOfVersionZero(t *testing.T) {
 	z := open(t, zktest.Start(t))
 	fence := offsetsTree(t, z)
@@ -270,7 +270,11 @@ func TestOffsetsOfVersionZero(t *testing.T) {
 	for i := range int32(50) {
 		offsets[on(fmt.Sprint("t", i%3), i)] = int64(i) << 40
 	}
-	must(t, z.WriteOffsets(ctx, []Fence{fence}, []OffsetWrite{{Group: "g", TopicPartition: on("t0", 0), Offset: 1, Details: detailsOf("m")}}))
+	placed, position := detailsOf("m"), NoOffsetDetails()
+	placed.Position = OffsetPosition{LeaderEpoch: 2, Offset: 9}
+	position.Position = placed.Position
+	must(t, z.WriteOffsets(ctx, []Fence{fence}, []OffsetWrite{{Group: "g", TopicPartition: on("t0", 0), Offset: 1, Details: detailsOf("m")},
+		{Group: "g", TopicPartition: on("t1", 1), Offset: 1, Details: placed}}))
 	failed, err := z.SetOffsets(ctx, "g", offsets)
 	if err != nil || len(failed) > 0 {
 		t.Fatal(failed, err)
@@ -279,6 +283,7 @@ func TestOffsetsOfVersionZero(t *testing.T) {
 	for tp, offset := range offsets {
 		want[tp] = plain(offset)
 	}
+	want[on("t1", 1)] = detailed(1<<40, &position)
 	wantOffsets(t, z, "g", want)
 
 	must(t, z.s.create(ctx, OffsetPath("g", on("t0", 100)), nil))

@@ -16,6 +16,15 @@ func (z *Store) PartitionStates(ctx context.Context, tps []meta.TopicPartition) 
 	return collect(ctx, z.s, tps, PartitionStatePath, stateOf)
 }
 
+// PartitionState reads one state znode; [ErrNoNode] when there is none.
+func (z *Store) PartitionState(ctx context.Context, tp meta.TopicPartition) (meta.LeaderAndISR, error) {
+	n, err := z.s.get(ctx, PartitionStatePath(tp))
+	if err != nil {
+		return meta.LeaderAndISR{}, err
+	}
+	return stateOf(tp, n)
+}
+
 func stateOf(tp meta.TopicPartition, n znode) (meta.LeaderAndISR, error) {
 	state, err := decodePartitionState(n.data)
 	state.PartitionEpoch = meta.PartitionEpoch(n.stat.Version)
