@@ -68,6 +68,24 @@ func (z *Store) ConfigEntities(ctx context.Context, t meta.EntityType) ([]meta.E
 // SetConfig replaces the overrides of an entity and publishes the change. An emptied client, user or ip entity is
 // removed. [ErrNoController] while there is no controller, [ErrMigrating] under a KRaft one.
 func (z *Store) SetConfig(ctx context.Context, e meta.Entity, config map[string]string) error {
+	return z.setConfig(ctx, e, config, z.writeConfig)
+}
+
+// SetConfigOffline is [Store.SetConfig] for what operators store before the first broker has started: while there is no
+// controller, nothing guards the write. (Kafka's ConfigCommand with --zookeeper is never guarded.)
+func (z *Store) SetConfigOffline(ctx context.Context, e meta.Entity, config map[string]string) error {
+	return z.setConfig(ctx, e, config, func(ctx context.Context, e meta.Entity, config map[string]string) error {
+		err := z.writeConfig(ctx, e, config)
+		if errors.Is(err, ErrNoController) {
+			err = z.writeConfigUnguarded(ctx, e, config)
+		}
+		return err
+	})
+}
+
+type configWriter func(ctx context.Context, e meta.Entity, config map[string]string) error
+
+func (z *Store) setConfig(ctx context.Context, e meta.Entity, config map[string]string, write configWriter) error {
 	removed := false
 	if len(config) == 0 && (e.Type == meta.ClientEntity || e.Type == meta.UserEntity || e.Type == meta.IPEntity) {
 		var err error
@@ -76,7 +94,7 @@ func (z *Store) SetConfig(ctx context.Context, e meta.Entity, config map[string]
 		}
 	}
 	if !removed {
-		if err := z.writeConfig(ctx, e, config); err != nil {
+		if err := write(ctx, e, config); err != nil {
 			return err
 		}
 	}
@@ -115,6 +133,19 @@ func (z *Store) writeConfig(ctx context.Context, e meta.Entity, config map[strin
 		case errors.Is(err, ErrFenced), errors.Is(err, ErrNoNode): // the controller changed: look again who it is
 		default:
 			return failed("write", at, err)
+		}
+	}
+}
+
+func (z *Store) writeConfigUnguarded(ctx context.Context, e meta.Entity, config map[string]string) error {
+	at, data := ConfigPath(e), encodeConfig(config)
+	for {
+		_, err := z.s.set(ctx, at, data, anyVersion)
+		if !errors.Is(err, ErrNoNode) {
+			return err
+		}
+		if err := z.s.createDeep(ctx, at, data); !errors.Is(err, ErrNodeExists) {
+			return err
 		}
 	}
 }

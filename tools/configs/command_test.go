@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/xdg-go/scram"
 
+	"github.com/kraal-mq/kraal/broker/brokertest"
 	"github.com/kraal-mq/kraal/tools/testkit"
 	"github.com/kraal-mq/kraal/zkstore"
 	"github.com/kraal-mq/kraal/zkstore/zktest"
@@ -106,6 +107,62 @@ func TestNamesPairWithTypes(t *testing.T) {
 	}
 }
 
+// TestBeforeTheFirstBroker stores what brokers need to start into a ZooKeeper that has never seen one.
+func TestBeforeTheFirstBroker(t *testing.T) {
+	server := zktest.Start(t)
+	run := func(line, want string) {
+		t.Helper()
+		stdout, stderr, code := testkit.Run(t.Context(), Command(), append([]string{"--zookeeper", server.Addr() + "/new"}, strings.Fields(line)...)...)
+		if rest := strings.TrimPrefix(stdout, deprecated); code != 0 || rest != want || stderr != "" {
+			t.Errorf("%s: exit code %d, stdout %q, want %q, stderr %q", line, code, rest, want, stderr)
+		}
+	}
+	run("--alter --add-config SCRAM-SHA-512=[password=secret] --entity-type users --entity-name admin", "Completed updating config for entity: user-principal 'admin'.\n")
+	run("--alter --add-config SCRAM-SHA-256=[password=other] --entity-type users --entity-name admin", "Completed updating config for entity: user-principal 'admin'.\n")
+	run("--alter --delete-config SCRAM-SHA-256 --entity-type users --entity-name admin", "Completed updating config for entity: user-principal 'admin'.\n")
+	run("--alter --broker 1 --add-config log.cleaner.threads=3,listener.name.external.ssl.key.password=hidden,password.encoder.secret=shared",
+		"Completed updating config for entity: brokers '1'.\n")
+	run("--alter --broker-defaults --add-config background.threads=12", "Completed updating config for entity: default brokers.\n")
+
+	node := brokertest.Start(t, server.Addr()+"/new", map[string]string{"broker.id": "1", "password.encoder.secret": "shared"})
+	for of, want := range map[string]string{
+		"--broker=1":        "log.cleaner.threads=3 sensitive=false synonyms={DYNAMIC_BROKER_CONFIG:log.cleaner.threads=3",
+		"--broker-defaults": "background.threads=12 sensitive=false synonyms={DYNAMIC_DEFAULT_BROKER_CONFIG:background.threads=12",
+	} {
+		stdout, stderr, _ := testkit.Run(t.Context(), Command(), "--bootstrap-server", node.Addr(), "--describe", of)
+		if stderr != "" || !strings.Contains(stdout, want) {
+			t.Errorf("the broker has started with %s%s", stdout, stderr)
+		}
+	}
+	for line, what := range map[string]string{
+		"--alter --broker 1 --add-config log.cleaner.threads=2":        "update brokers configs: {add: {log.cleaner.threads=2}, delete: List()} - broker 1 is running",
+		"--alter --broker-defaults --add-config log.cleaner.threads=2": "update brokers configs: {add: {log.cleaner.threads=2}, delete: List()} - 1 brokers are running",
+		"--describe --broker 1": "describe brokers - broker 1 is running",
+	} {
+		want := "requirement failed: --bootstrap-server option must be specified to " + what +
+			". Broker configuration operations using ZooKeeper are only supported if the affected broker(s) are not running.\n"
+		_, stderr, code := testkit.Run(t.Context(), Command(), append([]string{"--zookeeper", server.Addr() + "/new"}, strings.Fields(line)...)...)
+		if code != 1 || stderr != want {
+			t.Errorf("%s: exit code %d, stderr %q, want %q", line, code, stderr, want)
+		}
+	}
+	run("--alter --broker 2 --add-config log.cleaner.threads=2", "Completed updating config for entity: brokers '2'.\n")
+
+	session, err := zkstore.Connect(t.Context(), zkstore.Options{Connect: server.Addr() + "/new"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	credentials, err := zkstore.New(session).SCRAMCredentials(t.Context(), "admin")
+	if err != nil || len(credentials) != 1 {
+		t.Fatalf("admin has %d credentials, %v", len(credentials), err)
+	}
+	checkPassword(t, credentials[zkstore.SCRAMSHA512], "secret")
+}
+
+const deprecated = "Warning: --zookeeper is deprecated and will be removed in a future version of Kafka.\n" +
+	"Use --bootstrap-server instead to specify a broker to connect to.\n"
+
 func TestCredentialsOverZooKeeper(t *testing.T) {
 	server := zktest.Start(t)
 	session, err := zkstore.Connect(t.Context(), zkstore.Options{Connect: server.Addr() + "/fleet"})
@@ -120,8 +177,6 @@ func TestCredentialsOverZooKeeper(t *testing.T) {
 	if _, err := store.Elect(t.Context(), 1, time.UnixMilli(1)); err != nil {
 		t.Fatal(err)
 	}
-	const deprecated = "Warning: --zookeeper is deprecated and will be removed in a future version of Kafka.\n" +
-		"Use --bootstrap-server instead to specify a broker to connect to.\n"
 	run := func(line string, wantCode int) string {
 		t.Helper()
 		stdout, stderr, code := testkit.Run(t.Context(), Command(), append([]string{"--zookeeper", server.Addr() + "/fleet"}, strings.Fields(line)...)...)

@@ -163,7 +163,7 @@ func (z *znodes) alter(e entity) error {
 	for _, key := range ch.remove {
 		delete(configs, key)
 	}
-	if err := z.store.SetConfig(z.Context.Context, node, configs); err != nil {
+	if err := z.store.SetConfigOffline(z.Context.Context, node, configs); err != nil {
 		return err
 	}
 	fmt.Fprintf(z.App.Writer, "Completed updating config for entity: %s.\n", title(node))

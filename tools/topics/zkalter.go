@@ -57,7 +57,7 @@ func (z *znodes) alterConfigs(name string, add map[string]string) error {
 	if err := validateConfigs(configs); err != nil {
 		return err
 	}
-	return z.store.SetConfig(z.Context.Context, entity, configs)
+	return z.store.SetConfigOffline(z.Context.Context, entity, configs)
 }
 
 // grow adds partitions to a topic, where --replica-assignment puts them or where its placement goes on.
