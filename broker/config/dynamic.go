@@ -187,7 +187,7 @@ func (d *Dynamic) concernedLocked(changed map[string]bool) []*Subscription {
 // Validate judges a complete set of values (passwords in clear) before it is stored at level, strictly: the first
 // complaint is returned, an [*Error] of kind [ErrInvalidRequest]. Subscribers are asked too.
 func (d *Dynamic) Validate(level Level, props map[string]string) error {
-	if err := checkLevel(level, props); err != nil {
+	if err := CheckLevel(level, props); err != nil {
 		return err
 	}
 	d.mu.Lock()

@@ -9,8 +9,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// checkLevel makes the checks that need nothing but the set itself (DynamicBrokerConfig.validateConfigs).
-func checkLevel(level Level, props map[string]string) error {
+// CheckLevel makes the checks of what may be stored at level that need nothing but the set itself
+// (DynamicBrokerConfig.validateConfigs).
+func CheckLevel(level Level, props map[string]string) error {
 	if names := matching(props, notDynamic); len(names) > 0 {
 		return invalidRequest("Cannot update these configs dynamically: %s", scalaSet(names))
 	}
@@ -31,6 +32,9 @@ func checkLevel(level Level, props map[string]string) error {
 	}
 	return nil
 }
+
+// PasswordKeys names those of props whose values are stored encrypted, sorted.
+func PasswordKeys(props map[string]string) []string { return matching(props, isDynamicPassword) }
 
 func matching(props map[string]string, is func(name string) bool) []string {
 	var names []string

@@ -204,8 +204,15 @@ func TestCredentialsOverZooKeeper(t *testing.T) {
 			t.Errorf("%s: %q, want %q", step.line, got, step.want)
 		}
 	}
-	if got := run("--alter --broker 9 --add-config broker.rack=r", 1); !strings.Contains(got, "Cannot update these configs dynamically: Set(broker.rack)") {
-		t.Errorf("broker.rack: %q", got)
+	for line, want := range map[string]string{
+		"--alter --broker 9 --add-config broker.rack=r":                              "ConfigException: Cannot update these configs dynamically: Set(broker.rack)",
+		"--alter --broker 9 --add-config log.cleaner.threads=x":                      "ConfigException: Invalid value x for configuration log.cleaner.threads: Not a number of type INT",
+		"--alter --broker-defaults --add-config listener.name.a.ssl.keystore.type=x": "ConfigException: Cannot update these configs at default cluster level, broker id must be specified: Set(listener.name.a.ssl.keystore.type)",
+		"--alter --broker 9 --add-config listener.name.a.ssl.key.password=x":         "requirement failed: password.encoder.secret must be specified to update Set(listener.name.a.ssl.key.password). Other password encoder configs",
+	} {
+		if got := run(line, 1); !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", line, got, want)
+		}
 	}
 	if got := run("--describe --broker 9", 0); !strings.Contains(got, "log.cleaner.threads=2") || strings.Contains(got, "ssl.key.password=x") || strings.Contains(got, "secret") {
 		t.Errorf("broker 9 is %q", got)

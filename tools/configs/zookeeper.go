@@ -208,22 +208,25 @@ func prepareBroker(ch changes, name string) error {
 			delete(ch.add, key)
 		}
 	}
-	static, _, err := config.FromMap(settings)
-	if err != nil {
-		return illegal("%v", err)
-	}
 	level := config.PerBroker
 	if name == "" {
 		level = config.ClusterDefault
 	}
-	dynamic := config.NewDynamic(static, zap.NewNop())
-	stored, err := dynamic.ToStored(level, ch.add)
+	if err := config.CheckLevel(level, ch.add); err != nil {
+		return &client.Error{Class: client.ConfigException, Message: err.Error()}
+	}
+	if passwords := config.PasswordKeys(ch.add); len(passwords) > 0 && settings["password.encoder.secret"] == "" {
+		return illegal("requirement failed: password.encoder.secret must be specified to update %s. Other password encoder configs like cipher "+
+			"algorithm and iterations may also be specified to override the default encoding parameters. Password encoder configs will not be "+
+			"persisted in ZooKeeper.", setOf(passwords))
+	}
+	static, _, err := config.FromMap(settings)
 	if err != nil {
 		return illegal("%v", err)
 	}
-	usable := dynamic.FromStored(level, stored)
-	if wrong := filter(ch.added(), func(key string) bool { _, ok := usable[key]; return !ok }); len(wrong) > 0 {
-		return &client.Error{Class: client.ConfigException, Message: "Cannot update these configs dynamically: " + setOf(wrong)}
+	stored, err := config.NewDynamic(static, zap.NewNop()).ToStored(level, ch.add)
+	if err != nil {
+		return illegal("%v", err)
 	}
 	maps.Copy(ch.add, stored)
 	return nil
