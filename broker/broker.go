@@ -291,7 +291,10 @@ func (b *Broker) openLogs(ctx context.Context) error {
 	if err := b.applyBrokerConfigs(ctx, z); err != nil {
 		return err
 	}
-	b.topics = newTopicConfigs(b.dynamic, b.o.Logging.Logger("config"))
+	b.throttles = newThrottles(b.id, b.dynamic.Current())
+	b.throttles.subscribe(b.dynamic)
+	b.throttles.registerMetrics(b)
+	b.topics = newTopicConfigs(b.dynamic, b.throttles, b.o.Logging.Logger("config"))
 	if err := b.topics.load(ctx, z); err != nil {
 		return err
 	}
@@ -359,11 +362,9 @@ func (b *Broker) build(ctx context.Context) error {
 		}})
 	b.link = newControllerLink(b)
 	b.coords = newCoordinators(b)
-	b.throttles = newThrottles(cfg)
-	b.throttles.subscribe(b.dynamic)
 	b.hosts = replica.New(replica.Options{BrokerID: b.id, Logs: b.logs, Metadata: b.meta, Proposer: b.link, OnRoles: b.coords.rolesChanged,
 		Logger: b.o.Logging.Logger("replica"), Metrics: b.o.Metrics, Config: replicaConfig(cfg), Follow: b.follow, MayLead: b.life.mayLead,
-		MoveQuota: b.throttles.moves})
+		LeaderQuota: b.throttles.leader, FollowerQuota: b.throttles.follower, MoveQuota: b.throttles.moves})
 	handler := api.New(api.Deps{
 		BrokerID: b.id, ClusterID: b.clusterID, Config: b.dynamic, Replicas: b.hosts, LogDirs: b.logs, Metadata: b.meta,
 		Sessions:   fetchsession.NewCache(fetchsession.Options{Slots: int(cfg.Fetch.SessionCacheSlots), Metrics: b.o.Metrics}),

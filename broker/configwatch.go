@@ -23,8 +23,9 @@ import (
 
 // topicConfigs keeps the overrides of all topics and what they resolve to. Safe for concurrent use.
 type topicConfigs struct {
-	dynamic *config.Dynamic
-	log     *zap.Logger
+	dynamic   *config.Dynamic
+	throttles *throttles // told of what topics say about them
+	log       *zap.Logger
 
 	mu struct {
 		sync.Mutex
@@ -34,8 +35,8 @@ type topicConfigs struct {
 	}
 }
 
-func newTopicConfigs(d *config.Dynamic, log *zap.Logger) *topicConfigs {
-	t := &topicConfigs{dynamic: d, log: log}
+func newTopicConfigs(d *config.Dynamic, throttles *throttles, log *zap.Logger) *topicConfigs {
+	t := &topicConfigs{dynamic: d, throttles: throttles, log: log}
 	t.mu.overrides = make(map[string]map[string]string)
 	t.mu.resolved = make(map[string]*storage.LogConfig)
 	return t
@@ -56,10 +57,18 @@ func (t *topicConfigs) load(ctx context.Context, z *zkstore.Store) error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for topic, overrides := range t.mu.overrides {
+		if c := configs[meta.Entity{Type: meta.TopicEntity, Name: topic}]; namesThrottled(overrides) && !namesThrottled(c) {
+			t.throttleLocked(topic, c)
+		}
+	}
 	clear(t.mu.overrides)
 	for e, c := range configs {
 		if len(c) > 0 {
 			t.mu.overrides[e.Name] = c
+			if namesThrottled(c) {
+				t.throttleLocked(e.Name, c)
+			}
 		}
 	}
 	clear(t.mu.resolved)
@@ -72,11 +81,20 @@ func (t *topicConfigs) set(topic string, overrides map[string]string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.mu.resolved, topic)
+	if namesThrottled(overrides) || namesThrottled(t.mu.overrides[topic]) {
+		t.throttleLocked(topic, overrides)
+	}
 	if len(overrides) == 0 {
 		delete(t.mu.overrides, topic)
 		return
 	}
 	t.mu.overrides[topic] = overrides
+}
+
+// throttleLocked tells the throttles of a topic; mu is held.
+func (t *topicConfigs) throttleLocked(topic string, overrides map[string]string) {
+	c, _ := t.dynamic.Current().Topic(overrides) // what is unusable is logged when the logs' part is resolved
+	t.throttles.setTopic(topic, &c)
 }
 
 // defaultsChanged forgets what was resolved with the broker's old defaults.

@@ -219,6 +219,9 @@ func (f *fetching) answer(p *fetchsession.Partition, r *replica.Fetched) wire.Fe
 		return unreadable(p.Partition, code)
 	}
 	m.CountSent(r, a.Records.Len(), f.params.Replica >= 0)
+	if f.params.Replica >= 0 {
+		f.h.Replicas.CountSent(p.Topic, p.Partition, a.Records.Len())
+	}
 	return a
 }
 

@@ -13,6 +13,9 @@ import (
 // fetch makes one request for all that may be fetched and takes in the answer.
 func (f *fetcher) fetch(ctx context.Context) {
 	f.sweep()
+	if f.holdBack(); f.session.len() == 0 {
+		return
+	}
 	c := &f.m.cfg
 	q := &f.query
 	q.BrokerEpoch = f.m.BrokerEpoch()
@@ -80,6 +83,9 @@ func (f *fetcher) take(a *ReplyPartition) {
 func (f *fetcher) append(s *fetchState, at int64, a *ReplyPartition) error {
 	n, err := s.p.appendFetched(s, at, a)
 	f.copied.Add(int64(n))
+	if f.m.followerQuota.Throttled(s.p.tp.Topic, s.p.tp.Partition) {
+		f.m.followerQuota.Record(n, f.m.clock())
+	}
 	if err == nil {
 		s.lag.Store(max(0, a.HighWatermark-s.log.LogEndOffset()))
 	}

@@ -61,9 +61,9 @@ type node struct {
 	topic storage.LogConfig
 	dirs  []string
 	// hearsOfDirs: the replica manager is told when a log directory fails.
-	hearsOfDirs bool
-	fault       func(op vfs.Op, name string) error // nil: the disc works
-	moves       *quota.Replication
+	hearsOfDirs           bool
+	fault                 func(op vfs.Op, name string) error // nil: the disc works
+	moves, leads, follows *quota.Replication
 
 	alive   atomic.Bool
 	deaf    map[meta.BrokerID]bool // whose requests do not get through
@@ -123,7 +123,7 @@ func (n *node) start() {
 	if n.fault != nil {
 		disc = &vfs.Fault{FS: n.disc, Hook: n.fault}
 	}
-	n.moves = quota.NewReplication(11, time.Second)
+	n.moves, n.leads, n.follows = quota.NewReplication(11, time.Second), quota.NewReplication(11, time.Second), quota.NewReplication(11, time.Second)
 	logs, err := storage.OpenManager(context.Background(), storage.ManagerOptions{Dirs: n.dirs, FS: disc, Metrics: n.metrics,
 		TopicConfig: func(string) *storage.LogConfig { return &topic }, OnDirFailure: func(dir string, _ error) {
 			if n.hearsOfDirs {
@@ -133,7 +133,7 @@ func (n *node) start() {
 	check(n.f.t, err)
 	n.logs, n.cache, n.sessions = logs, metadata.NewCache(), map[int32]*testSession{}
 	n.m = New(Options{BrokerID: n.id, Config: n.f.cfg, Logs: logs, Metadata: n.cache, Proposer: n.f, Logger: zap.NewNop(), Metrics: n.metrics,
-		MayLead: n.mayLead.Load, MoveQuota: n.moves,
+		MayLead: n.mayLead.Load, MoveQuota: n.moves, LeaderQuota: n.leads, FollowerQuota: n.follows,
 		OnRoles: func(c []RoleChange) { n.roles = append(n.roles, c...) },
 		Follow: func(leader meta.BrokerID, number int) Leader {
 			return &testLink{from: n, to: n.f.nodes[leader], number: number}
@@ -621,6 +621,7 @@ func (l *testLink) Fetch(ctx context.Context, q *FetchQuery) (*FetchReply, error
 				return nil, err
 			}
 			loans = append(loans, a.Records)
+			m.CountSent(p.Partition.Topic, p.Partition.Partition, n)
 		}
 		reply.Partitions = append(reply.Partitions, a)
 	}

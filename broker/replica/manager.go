@@ -62,6 +62,8 @@ type Options struct {
 	// MayLead says whether this broker may still believe in the leaderships it was given: it may not once its ZooKeeper
 	// session may be gone, because others may have been elected. Asked before every act as a leader; nil: always. See doubt.go.
 	MayLead func() bool
+	// LeaderQuota and FollowerQuota hold the copying of throttled replicas from and to this broker to rates; nil: none is throttled.
+	LeaderQuota, FollowerQuota *quota.Replication
 	// MoveQuota holds copying between log directories to a rate; nil: as fast as it goes.
 	MoveQuota *quota.Replication
 	Logger    *zap.Logger
@@ -78,21 +80,22 @@ type RoleChange struct {
 
 // Manager holds the replicas hosted by this broker and applies what the controller says of them.
 type Manager struct {
-	id        meta.BrokerID
-	cfg       Config
-	logs      *storage.Manager
-	metadata  *metadata.Cache
-	proposer  ISRProposer
-	onRoles   func([]RoleChange)
-	mayLead   func() bool
-	logger    *zap.Logger
-	now       func() time.Time
-	metrics   *metrics
-	fetchers  *fetchers
-	movers    *movers
-	moveQuota *quota.Replication
-	leads     leaderships
-	watches   watchSet
+	id       meta.BrokerID
+	cfg      Config
+	logs     *storage.Manager
+	metadata *metadata.Cache
+	proposer ISRProposer
+	onRoles  func([]RoleChange)
+	mayLead  func() bool
+	logger   *zap.Logger
+	now      func() time.Time
+	metrics  *metrics
+	fetchers *fetchers
+	movers   *movers
+	// What holds copying back, see [Options].
+	leaderQuota, followerQuota, moveQuota *quota.Replication
+	leads                                 leaderships
+	watches                               watchSet
 
 	// control serialises LeaderAndIsr, StopReplica and UpdateMetadata, which must not overtake each other.
 	// Taken before mu.
@@ -146,9 +149,7 @@ func New(o Options) *Manager {
 		m.mayLead = func() bool { return true }
 	}
 	m.fetchers = newFetchers(m, o.Follow)
-	if m.moveQuota = o.MoveQuota; m.moveQuota == nil {
-		m.moveQuota = quota.NewReplication(1, time.Second)
-	}
+	m.leaderQuota, m.followerQuota, m.moveQuota = orNone(o.LeaderQuota), orNone(o.FollowerQuota), orNone(o.MoveQuota)
 	m.movers = newMovers(m)
 	m.metrics = newMetrics(m, o.Metrics)
 	return m

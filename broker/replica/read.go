@@ -230,8 +230,10 @@ func (p *Partition) read(params *FetchParams, f *FetchPartition, left int, minOn
 		upTo = r.LastStableOffset
 	}
 	r.end = upTo
-	if err := p.readLog(log, params, f, min(f.MaxBytes, left), upTo, minOne, r); err != nil {
-		return err
+	if !p.heldBackLocked(params) {
+		if err := p.readLog(log, params, f, min(f.MaxBytes, left), upTo, minOne, r); err != nil {
+			return err
+		}
 	}
 	if params.fromReplica() && p.mu.role == leading {
 		if first {
