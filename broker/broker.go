@@ -156,6 +156,7 @@ func (b *Broker) serve(ctx context.Context) error {
 	case <-ctx.Done():
 		b.log.Info("stopping")
 		b.state.store(leaving)
+		b.life.leave()
 		b.leave()
 	case err = <-failed:
 		b.log.Error("stopping because a part of the broker failed", zap.Error(err))
@@ -184,7 +185,7 @@ func (b *Broker) leave() {
 		return
 	}
 	for try := range cfg.ControlledMaxRetries {
-		if !b.life.reachable() {
+		if !b.life.awaitReachable() {
 			b.log.Warn("ZooKeeper cannot be reached, so leadership cannot be handed over")
 			return
 		}

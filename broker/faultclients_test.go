@@ -214,7 +214,7 @@ func (r *faultRun) readAll() ([]testkit.Placed, map[testkit.HistoryPartition]int
 	for p := range int32(faultPartitions) {
 		leader, _ := r.znodes.State(faultTopic, int(p))
 		o := newObserver(r, leader.Leader)
-		end, err := o.end(r.t.Context(), p)
+		end, err := o.end(r.t.Context(), faultTopic, p)
 		o.close()
 		if err != nil {
 			r.t.Fatalf("end of partition %d: %v", p, err)

@@ -135,6 +135,7 @@ func (r *faultRun) kill(id int) (string, func()) {
 func (r *faultRun) stop(id int) (string, func()) {
 	p := r.fleet.Proc(id)
 	p.Terminate()
+	// If it has not ended when it is to start again, the second signal makes it.
 	return fmt.Sprintf("broker %d told to stop", id), func() { p.Stop(); p.Start() }
 }
 

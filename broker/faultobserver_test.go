@@ -77,8 +77,8 @@ func (o *observer) seeEpochs(ctx context.Context) {
 }
 
 // end asks how far a partition can be read.
-func (o *observer) end(ctx context.Context, partition int32) (int64, error) {
-	resp, err := o.ends(ctx, partition)
+func (o *observer) end(ctx context.Context, topic string, partition int32) (int64, error) {
+	resp, err := o.ends(ctx, topic, partition)
 	if err != nil {
 		return 0, err
 	}
@@ -86,11 +86,11 @@ func (o *observer) end(ctx context.Context, partition int32) (int64, error) {
 	return p.Offset, wire.Code(p.ErrorCode).Err()
 }
 
-func (o *observer) ends(ctx context.Context, partitions ...int32) (*kmsg.ListOffsetsResponse, error) {
+func (o *observer) ends(ctx context.Context, of string, partitions ...int32) (*kmsg.ListOffsetsResponse, error) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.Version, req.ReplicaID = 5, -1
 	topic := kmsg.NewListOffsetsRequestTopic()
-	topic.Topic = faultTopic
+	topic.Topic = of
 	for _, p := range partitions {
 		part := kmsg.NewListOffsetsRequestTopicPartition()
 		part.Partition, part.CurrentLeaderEpoch, part.Timestamp = p, -1, -1
@@ -110,7 +110,7 @@ func (o *observer) seeEnds(ctx context.Context) {
 		all = append(all, p)
 	}
 	asked := time.Now()
-	resp, err := o.ends(ctx, all...)
+	resp, err := o.ends(ctx, faultTopic, all...)
 	heard := time.Now()
 	if err != nil {
 		return

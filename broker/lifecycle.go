@@ -27,6 +27,8 @@ type lifecycle struct {
 
 	current  atomic.Pointer[attached]
 	stopping atomic.Bool
+	// leaveBy is until when a stopping broker waits for ZooKeeper; zero before. It belongs to the goroutine that stops the broker.
+	leaveBy time.Time
 	features *featureEpoch
 	// advertised is what the present registration says; nil before the first. It belongs to whoever registers: the start, then Run.
 	advertised []meta.Endpoint
@@ -61,6 +63,30 @@ func (l *lifecycle) mayLead() bool {
 
 // reachable reports whether a ZooKeeper server answers at the moment.
 func (l *lifecycle) reachable() bool { return l.current.Load().session.Connected() }
+
+// leave begins the time in which a stopping broker waits for ZooKeeper, should it be out of reach: as long as the session has to be
+// ended by the broker, because ZooKeeper would not end it sooner, and then not at all. A broker that knows no other has nobody
+// to hand anything over to.
+func (l *lifecycle) leave() {
+	l.leaveBy = time.Now()
+	if len(l.b.meta.Load().Brokers()) > 1 {
+		l.leaveBy = l.leaveBy.Add(l.b.dynamic.Current().ZooKeeper.SessionTimeout)
+	}
+}
+
+// reachCheck is how often a stopping broker looks whether ZooKeeper is back.
+const reachCheck = 20 * time.Millisecond
+
+// awaitReachable waits for ZooKeeper while there is time, and reports whether it can be reached.
+func (l *lifecycle) awaitReachable() bool {
+	for !l.reachable() {
+		if !time.Now().Before(l.leaveBy) {
+			return false
+		}
+		time.Sleep(reachCheck)
+	}
+	return true
+}
 
 const (
 	firstRetry = 200 * time.Millisecond
@@ -364,10 +390,14 @@ func ignoreEnd(ctx context.Context, err error) error {
 	return err
 }
 
-// stop ends the broker's part in ZooKeeper: the controller resigns, then closing the session removes the registration.
+// stop ends the broker's part in ZooKeeper: the controller resigns, then closing the session removes the registration, which takes a
+// ZooKeeper that can be reached.
 func (l *lifecycle) stop() {
 	l.stopping.Store(true)
 	l.b.ctl.Detach()
+	if !l.gone() && !l.awaitReachable() {
+		l.log.Warn("ZooKeeper cannot be reached, so it will end this broker's session only after its timeout")
+	}
 	l.close()
 }
 

@@ -130,6 +130,8 @@ func (t *term) writeChanges(writes map[meta.TopicPartition]meta.LeaderAndISR, pa
 		case errors.Is(cause, zkstore.ErrBadVersion):
 			results[i].Err = ErrInvalidUpdateVersion
 			conflict[p] = true
+		case cause == nil: // what ended the whole call
+			results[i].Err = fmt.Errorf("%w: %w", ErrServer, err)
 		default:
 			results[i].Err = fmt.Errorf("%w: %w", ErrServer, cause)
 		}

@@ -65,6 +65,8 @@ func (t *term) update(ps []*partition, decide func(ps []*partition, now func(*pa
 				changed = append(changed, p)
 			} else if cause := unwritten[tp]; errors.Is(cause, zkstore.ErrBadVersion) {
 				todo = append(todo, p)
+			} else if cause == nil {
+				failed[p] = fmt.Errorf("write state of %s: %w", tp, err) // what ended the whole call
 			} else {
 				failed[p] = fmt.Errorf("write state of %s: %w", tp, cause)
 			}

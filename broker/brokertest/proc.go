@@ -158,8 +158,11 @@ func (p *Proc) launch() {
 // Kill ends the process with SIGKILL, if it runs, and reaps it.
 func (p *Proc) Kill() { p.end(syscall.SIGKILL) }
 
-// Terminate asks the process to end, with SIGTERM, and does not wait for it.
+// Terminate asks the process to end, with SIGTERM, and does not wait for it. A second time it ends at once.
 func (p *Proc) Terminate() { _ = p.cmd.Process.Signal(syscall.SIGTERM) }
+
+// Wait waits for the process to end.
+func (p *Proc) Wait() { <-p.exited }
 
 // Stop ends the process with SIGTERM and waits for it.
 func (p *Proc) Stop() { p.end(syscall.SIGTERM) }
