@@ -60,7 +60,7 @@ func produce(h *Handler, ctx context.Context, r *transport.Request) transport.Re
 		rt.Partitions = make([]kmsg.ProduceResponseTopicPartition, len(t.Partitions))
 		topicRefused := refused
 		if topicRefused == wire.None {
-			topicRefused = p.topicRefusal(t.Topic)
+			topicRefused = p.topicRefusal(ctx, t.Topic)
 		}
 		for j := range t.Partitions {
 			rt.Partitions[j] = kmsg.NewProduceResponseTopicPartition()
@@ -141,12 +141,12 @@ func (p *production) isTransactional() bool {
 	return false
 }
 
-func (p *production) topicRefusal(topic string) wire.Code {
+func (p *production) topicRefusal(ctx context.Context, topic string) wire.Code {
 	switch {
 	case !p.h.topicAllowed(p.r.Conn, acl.Write, topic):
 		return wire.ErrTopicAuthorizationFailed
 	case p.h.Metadata.Load().Topic(topic) == nil:
-		return wire.ErrUnknownTopicOrPartition
+		return p.h.unknownTopic(ctx, topic)
 	case isInternal(topic) && p.r.Header.ClientID != adminClient:
 		return wire.ErrInvalidTopic
 	}

@@ -69,7 +69,7 @@ func fetch(h *Handler, ctx context.Context, r *transport.Request) transport.Repl
 		r.Waited = f.params.Waited
 		return transport.Reply{Body: body}
 	}
-	f.plan(fromReplica && !privileged)
+	f.plan(ctx, fromReplica && !privileged)
 	fetched := h.Replicas.Fetch(ctx, &f.params, f.reads)
 	r.Waited = f.params.Waited
 	return transport.Reply{Body: f.respond(fetched)}
@@ -100,14 +100,14 @@ func (f *fetching) setParams() {
 }
 
 // plan decides which of the session's partitions are read. unauthorized is a follower that may not act as one.
-func (f *fetching) plan(unauthorized bool) {
+func (f *fetching) plan(ctx context.Context, unauthorized bool) {
 	f.parts = f.session.Partitions()
 	f.refused = make([]wire.Code, len(f.parts))
 	f.reads = make([]replica.FetchPartition, 0, len(f.parts))
 	f.index = make([]int, 0, len(f.parts))
 	for i := range f.parts {
 		p := &f.parts[i]
-		if f.refused[i] = f.refusal(p, unauthorized); f.refused[i] != wire.None {
+		if f.refused[i] = f.refusal(ctx, p, unauthorized); f.refused[i] != wire.None {
 			continue
 		}
 		f.reads = append(f.reads, readOf(p))
@@ -115,17 +115,17 @@ func (f *fetching) plan(unauthorized bool) {
 	}
 }
 
-func (f *fetching) refusal(p *fetchsession.Partition, unauthorized bool) wire.Code {
+func (f *fetching) refusal(ctx context.Context, p *fetchsession.Partition, unauthorized bool) wire.Code {
 	fromReplica := f.params.Replica >= 0
 	switch {
 	case unauthorized:
 		return wire.ErrTopicAuthorizationFailed
 	case p.Topic == "":
-		return wire.ErrUnknownTopicID
+		return f.h.unknownTopicID(ctx)
 	case !fromReplica && !f.h.topicAllowed(f.r.Conn, acl.Read, p.Topic):
 		return wire.ErrTopicAuthorizationFailed
 	case f.h.Metadata.Load().Partition(p.Topic, p.Partition) == nil:
-		return wire.ErrUnknownTopicOrPartition
+		return f.h.unknownTopic(ctx, p.Topic)
 	}
 	return wire.None
 }

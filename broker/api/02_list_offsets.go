@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -47,7 +48,7 @@ func listOffsets(h *Handler, c *call, req *kmsg.ListOffsetsRequest, resp *kmsg.L
 			case req.Version >= 1 && times[place{t.Topic, p.Partition}] > 1:
 				rp.ErrorCode = int16(wire.ErrInvalidRequest)
 			default:
-				h.listOffset(req, asked, t.Topic, p, &rp)
+				h.listOffset(c.ctx, req, asked, t.Topic, p, &rp)
 			}
 			rt.Partitions = append(rt.Partitions, rp)
 		}
@@ -56,7 +57,7 @@ func listOffsets(h *Handler, c *call, req *kmsg.ListOffsetsRequest, resp *kmsg.L
 	return nil
 }
 
-func (h *Handler) listOffset(req *kmsg.ListOffsetsRequest, asked time.Time, topic string, p *kmsg.ListOffsetsRequestTopicPartition, rp *kmsg.ListOffsetsResponseTopicPartition) {
+func (h *Handler) listOffset(ctx context.Context, req *kmsg.ListOffsetsRequest, asked time.Time, topic string, p *kmsg.ListOffsetsRequestTopicPartition, rp *kmsg.ListOffsetsResponseTopicPartition) {
 	q := replica.OffsetQuery{
 		Partition:          meta.TopicPartition{Topic: topic, Partition: p.Partition},
 		Timestamp:          p.Timestamp,
@@ -74,15 +75,23 @@ func (h *Handler) listOffset(req *kmsg.ListOffsetsRequest, asked time.Time, topi
 	}
 	if req.Version == 0 {
 		offsets, err := h.Replicas.LegacyOffsets(q, int(max(0, p.MaxNumOffsets)))
-		rp.OldStyleOffsets, rp.ErrorCode = offsets, int16(h.code(err))
+		rp.OldStyleOffsets, rp.ErrorCode = offsets, int16(h.offsetsCode(ctx, topic, err))
 		return
 	}
 	found, err := h.Replicas.LookupOffset(q)
-	code := h.code(err)
+	code := h.offsetsCode(ctx, topic, err)
 	if code == wire.ErrOffsetNotAvailable && req.Version < 5 {
 		code = wire.ErrLeaderNotAvailable
 	}
 	rp.ErrorCode, rp.Offset, rp.Timestamp, rp.LeaderEpoch = int16(code), found.Offset, found.Timestamp, int32(found.LeaderEpoch)
+}
+
+func (h *Handler) offsetsCode(ctx context.Context, topic string, err error) wire.Code {
+	code := h.code(err)
+	if code == wire.ErrUnknownTopicOrPartition && h.Metadata.Load().Topic(topic) == nil {
+		code = h.unknownTopic(ctx, topic)
+	}
+	return code
 }
 
 // knowsTimestamp reports whether a special timestamp has a meaning in a version.

@@ -46,7 +46,7 @@ func (h *Handler) deleteRecordsRefusal(c *call, topic string) wire.Code {
 	case !h.topicAllowed(c.Conn, acl.Delete, topic):
 		return wire.ErrTopicAuthorizationFailed
 	case h.Metadata.Load().Topic(topic) == nil:
-		return wire.ErrUnknownTopicOrPartition
+		return h.unknownTopic(c.ctx, topic)
 	case isInternal(topic):
 		return wire.ErrInvalidTopic
 	}

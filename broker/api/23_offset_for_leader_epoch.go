@@ -25,7 +25,7 @@ func offsetForLeaderEpoch(h *Handler, c *call, req *kmsg.OffsetForLeaderEpochReq
 		case !trusted && !h.topicAllowed(c.Conn, acl.Describe, t.Topic):
 			refused = wire.ErrTopicAuthorizationFailed
 		case h.Metadata.Load().Topic(t.Topic) == nil:
-			refused = wire.ErrUnknownTopicOrPartition
+			refused = h.unknownTopic(c.ctx, t.Topic)
 		}
 		for _, p := range t.Partitions {
 			rp := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()

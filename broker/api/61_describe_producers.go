@@ -21,7 +21,7 @@ func describeProducers(h *Handler, c *call, req *kmsg.DescribeProducersRequest, 
 		case !h.topicAllowed(c.Conn, acl.Read, t.Topic):
 			refused = wire.ErrTopicAuthorizationFailed
 		case h.Metadata.Load().Topic(t.Topic) == nil:
-			refused = wire.ErrUnknownTopicOrPartition
+			refused = h.unknownTopic(c.ctx, t.Topic)
 		}
 		for _, id := range t.Partitions {
 			rp := kmsg.NewDescribeProducersResponseTopicPartition()

@@ -53,7 +53,7 @@ func (f *fetching) poll(ctx context.Context, watch *replica.FetchWatch) *wire.Fe
 		add(polled[i].Slot, p, f.answer(&p, &polled[i].Fetched))
 	}
 	for i := range unresolved {
-		a := wire.NewFetchPartition(unresolved[i].Partition.Partition, wire.ErrUnknownTopicID)
+		a := wire.NewFetchPartition(unresolved[i].Partition.Partition, f.h.unknownTopicID(ctx))
 		a.AbortedTransactions = noneAborted
 		add(unresolved[i].Slot, unresolved[i].Partition, a)
 	}

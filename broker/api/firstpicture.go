@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kraal-mq/kraal/broker/metadata"
+	"github.com/kraal-mq/kraal/broker/wire"
 )
 
 const (
@@ -121,6 +122,33 @@ func (h *Handler) lookAtPicture(ctx context.Context) *picture {
 		p.whole, p.unseen = true, nil
 	}
 	return p
+}
+
+// unknownLook bounds the look into ZooKeeper for a request that has other things to do.
+const unknownLook = time.Second
+
+// unknownTopic is the answer to who wants to write to or read from a topic that this broker has not heard of: denied, unless the topic may
+// exist. Then the truth is that this broker does not lead it, as far as it knows. Clients look for the leader then, and go on;
+// while a topic that is denied a few times is given up, and what is buffered for it with it.
+func (h *Handler) unknownTopic(ctx context.Context, topic string) wire.Code {
+	return h.orNotLeader(ctx, wire.ErrUnknownTopicOrPartition, func(p *picture) bool { return p.Topic(topic) != nil || p.mayHave(topic) })
+}
+
+// unknownTopicID is the same for topics that are named by their id.
+func (h *Handler) unknownTopicID(ctx context.Context) wire.Code {
+	return h.orNotLeader(ctx, wire.ErrUnknownTopicID, func(p *picture) bool { return !p.whole || len(p.unseen) > 0 })
+}
+
+func (h *Handler) orNotLeader(ctx context.Context, denied wire.Code, mayExist func(*picture) bool) wire.Code {
+	if h.first.settled.Load() {
+		return denied
+	}
+	ctx, cancel := context.WithTimeout(ctx, unknownLook)
+	defer cancel()
+	if mayExist(h.lookAtPicture(ctx)) {
+		return wire.ErrNotLeaderOrFollower
+	}
+	return denied
 }
 
 // acquainted returns the picture of the fleet once it names brokers, having waited a bounded time for that.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/kraal-mq/kraal/broker/wire"
 )
 
 // topicList is a ZooKeeper that knows the names of topics.
@@ -125,6 +127,39 @@ func TestFirstPictureWithBrokenTopic(t *testing.T) {
 		}
 		if took := time.Since(began); took > firstPictureGrace+firstWord {
 			t.Errorf("waited for %v", took)
+		}
+	})
+}
+
+// TestFirstPictureOfReadersAndWriters: who reads or writes is sent on, and not told that there is no such topic, until that is
+// certain.
+func TestFirstPictureOfReadersAndWriters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := handler(t, &scripted{})
+		zk := &topicList{names: []string{"a"}}
+		h.Znodes = func() Znodes { return zk }
+		expect := func(when, topic string, want, wantByID wire.Code) {
+			t.Helper()
+			began := time.Now()
+			if got := h.unknownTopic(t.Context(), topic); got != want {
+				t.Errorf("%s, %s: %v", when, topic, got)
+			}
+			if got := h.unknownTopicID(t.Context()); got != wantByID {
+				t.Errorf("%s, an id: %v", when, got)
+			}
+			if took := time.Since(began); took != 0 {
+				t.Errorf("%s, %s: answered after %v", when, topic, took)
+			}
+		}
+		expect("before anybody has spoken", "a", wire.ErrNotLeaderOrFollower, wire.ErrNotLeaderOrFollower)
+		expect("before anybody has spoken", "x", wire.ErrNotLeaderOrFollower, wire.ErrNotLeaderOrFollower)
+		tell(h)
+		expect("without a word about topics", "a", wire.ErrNotLeaderOrFollower, wire.ErrNotLeaderOrFollower)
+		expect("without a word about topics", "x", wire.ErrUnknownTopicOrPartition, wire.ErrNotLeaderOrFollower)
+		tell(h, "a")
+		expect("when all topics are known", "x", wire.ErrUnknownTopicOrPartition, wire.ErrUnknownTopicID)
+		if !h.first.settled.Load() {
+			t.Error("the picture is not settled")
 		}
 	})
 }
