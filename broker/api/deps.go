@@ -9,6 +9,7 @@ import (
 	"github.com/kraal-mq/kraal/acl"
 	"github.com/kraal-mq/kraal/broker/config"
 	"github.com/kraal-mq/kraal/broker/fetchsession"
+	"github.com/kraal-mq/kraal/broker/group"
 	"github.com/kraal-mq/kraal/broker/metadata"
 	"github.com/kraal-mq/kraal/broker/replica"
 	"github.com/kraal-mq/kraal/broker/storage"
@@ -33,6 +34,7 @@ type Deps struct {
 	Topics     TopicConfigs
 	IDs        ProducerIDs
 	Placement  Placement
+	Groups     Groups
 	// FeatureEpoch is the version of /feature, -1 if there is none.
 	FeatureEpoch func() int64
 	Loggers      Loggers
@@ -95,6 +97,17 @@ type Placement interface {
 // ProducerIDs hands out producer ids that no other producer of the fleet has.
 type ProducerIDs interface {
 	NextProducerID(ctx context.Context) (int64, error)
+}
+
+// Groups are the groups that this broker coordinates. Met by *group.Coordinator.
+type Groups interface {
+	Join(ctx context.Context, q group.JoinRequest) group.JoinReply
+	Sync(ctx context.Context, q group.SyncRequest) group.SyncReply
+	Heartbeat(ctx context.Context, q group.HeartbeatRequest) error
+	Leave(ctx context.Context, name string, leaving []group.Leaving) ([]error, error)
+	Describe(ctx context.Context, name string) (group.Summary, error)
+	List(ctx context.Context) ([]group.Overview, error)
+	Delete(ctx context.Context, name string) error
 }
 
 // Loggers are the broker's log levels by logger name, changeable while it runs (KIP-412).

@@ -27,6 +27,12 @@ var table = []entry{
 	{6, 0, 8, plain(updateMetadata)},
 	{7, 0, 3, plain(controlledShutdown)},
 	{10, 0, 6, plain(findCoordinator)},
+	{11, 0, 9, parked(joinGroup)},
+	{12, 0, 4, plain(heartbeat)},
+	{13, 0, 5, plain(leaveGroup)},
+	{14, 0, 5, parked(syncGroup)},
+	{15, 0, 5, plain(describeGroups)},
+	{16, 0, 5, plain(listGroups)},
 	{18, 0, 4, apiVersions},
 	{19, 0, 7, plain(createTopics)},
 	{20, 0, 6, plain(deleteTopics)},
@@ -38,6 +44,7 @@ var table = []entry{
 	{34, 0, 2, plain(alterReplicaLogDirs)},
 	{35, 0, 4, plain(describeLogDirs)},
 	{37, 0, 3, plain(createPartitions)},
+	{42, 0, 2, plain(deleteGroups)},
 	{43, 0, 2, plain(electLeaders)},
 	{44, 0, 1, plain(incrementalAlterConfigs)},
 	{45, 0, 0, plain(alterPartitionReassignments)},
@@ -58,13 +65,21 @@ type call struct {
 // plain adapts a handler that returns its response, for every API but those that must say more than that.
 // A nil response closes the connection without an answer.
 func plain[Q kmsg.Request, A kmsg.Response](serve func(*Handler, *call, Q, A) error) func(*Handler, context.Context, *transport.Request) transport.Reply {
+	patient := parked(serve)
+	return func(h *Handler, ctx context.Context, r *transport.Request) transport.Reply {
+		ctx, cancel := context.WithTimeout(ctx, h.patience(r.Body))
+		defer cancel()
+		return patient(h, ctx, r)
+	}
+}
+
+// parked is plain for requests that wait for what other clients do, for as long as they please.
+func parked[Q kmsg.Request, A kmsg.Response](serve func(*Handler, *call, Q, A) error) func(*Handler, context.Context, *transport.Request) transport.Reply {
 	return func(h *Handler, ctx context.Context, r *transport.Request) transport.Reply {
 		req, ok := r.Body.(Q)
 		if !ok {
 			return transport.Reply{Close: true}
 		}
-		ctx, cancel := context.WithTimeout(ctx, h.patience(req))
-		defer cancel()
 		resp := req.ResponseKind().(A)
 		if err := serve(h, &call{Request: r, ctx: ctx}, req, resp); err != nil {
 			h.logClose(r, err)

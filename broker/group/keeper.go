@@ -25,11 +25,11 @@ type keeper interface {
 type noOffsets struct{}
 
 func (noOffsets) replay(coord.Record, coord.Position, int64, int16, bool) {}
-func (noOffsets) replayMarker(int64, int16, bool)                          {}
-func (noOffsets) loaded()                                                  {}
-func (noOffsets) unloaded()                                                {}
-func (noOffsets) known() []string                                          { return nil }
-func (noOffsets) expire(_ *Group, report func(bool))                       { report(false) }
-func (noOffsets) removeAll(_ *Group, done func(error))                     { done(nil) }
-func (noOffsets) membersCame(*Group)                                       {}
-func (noOffsets) membersGone(*Group)                                       {}
+func (noOffsets) replayMarker(int64, int16, bool)                         {}
+func (noOffsets) loaded()                                                 {}
+func (noOffsets) unloaded()                                               {}
+func (noOffsets) known() []string                                         { return nil }
+func (noOffsets) expire(_ *Group, report func(bool))                      { report(false) }
+func (noOffsets) removeAll(_ *Group, done func(error))                    { done(nil) }
+func (noOffsets) membersCame(*Group)                                      {}
+func (noOffsets) membersGone(*Group)                                      {}

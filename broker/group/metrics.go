@@ -47,6 +47,6 @@ func (m *Metrics) total() float64 {
 	return float64(n)
 }
 
-func (m *Metrics) added(s State)         { m.states[s].Add(1) }
-func (m *Metrics) removed(s State)       { m.states[s].Add(-1) }
+func (m *Metrics) added(s State)        { m.states[s].Add(1) }
+func (m *Metrics) removed(s State)      { m.states[s].Add(-1) }
 func (m *Metrics) moved(from, to State) { m.removed(from); m.added(to) }

@@ -35,7 +35,9 @@ func (g *Group) reconsider() {
 }
 
 // wants reports whether some member subscribes to the topic, as far as is known.
-func (g *Group) wants(topic string) bool { return !g.subscription.known || g.subscription.topics[topic] }
+func (g *Group) wants(topic string) bool {
+	return !g.subscription.known || g.subscription.topics[topic]
+}
 
 var errShort = errors.New("member metadata is shorter than it says")
 
