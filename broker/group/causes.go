@@ -9,8 +9,8 @@ import (
 
 // causes is why a group rebalances: what happened since its last generation. It becomes one line of the log.
 type causes struct {
-	since  time.Time // when the join phase began
-	events []event
+	since   time.Time // when the join phase began
+	tallies []tally   // in the order the causes came up
 }
 
 // cause is a kind of thing that makes a group rebalance; the text is the log's field.
@@ -29,18 +29,11 @@ const (
 	overCapacity cause = "over_capacity"
 )
 
-type event struct {
-	cause  cause
-	member string
-	reason string // in the client's words (KIP-800), or an error
-}
-
-func (c *causes) note(cause cause, member string, reason *string) {
-	e := event{cause: cause, member: member}
-	if reason != nil {
-		e.reason = *reason
-	}
-	c.events = append(c.events, e)
+// tally is one cause, and whom it concerns.
+type tally struct {
+	cause   cause
+	members []string // the first maxNamed
+	count   int
 }
 
 // Of each cause so many members are named, and reasons are cut to so many characters: both come from clients.
@@ -49,31 +42,36 @@ const (
 	maxReason = 255
 )
 
-// fields puts the causes together for a log line, in the order they first came up.
-func (c *causes) fields() []zap.Field {
-	var order []cause
-	members := map[cause][]string{}
-	count := map[cause]int{}
-	for _, e := range c.events {
-		if count[e.cause]++; count[e.cause] == 1 {
-			order = append(order, e.cause)
-		}
-		if count[e.cause] > maxNamed {
-			continue
-		}
-		text := e.member
-		if e.reason != "" {
-			text = fmt.Sprintf("%s (%.*s)", text, maxReason, e.reason)
-		}
-		members[e.cause] = append(members[e.cause], text)
+// note adds a member to a cause. The reason is in the client's words (KIP-800), or an error.
+func (c *causes) note(cause cause, member string, reason *string) {
+	t := c.tally(cause)
+	if t.count++; t.count > maxNamed {
+		return
 	}
-	var fields []zap.Field
-	for _, cause := range order {
-		list := members[cause]
-		if more := count[cause] - len(list); more > 0 {
-			list = append(list, fmt.Sprintf("and %d more", more))
+	if reason != nil && *reason != "" {
+		member = fmt.Sprintf("%s (%.*s)", member, maxReason, *reason)
+	}
+	t.members = append(t.members, member)
+}
+
+func (c *causes) tally(cause cause) *tally {
+	for i := range c.tallies {
+		if c.tallies[i].cause == cause {
+			return &c.tallies[i]
 		}
-		fields = append(fields, zap.Strings(string(cause), list))
+	}
+	c.tallies = append(c.tallies, tally{cause: cause})
+	return &c.tallies[len(c.tallies)-1]
+}
+
+func (c *causes) fields() []zap.Field {
+	fields := make([]zap.Field, 0, len(c.tallies))
+	for _, t := range c.tallies {
+		members := t.members
+		if more := t.count - len(members); more > 0 {
+			members = append(members, fmt.Sprintf("and %d more", more))
+		}
+		fields = append(fields, zap.Strings(string(t.cause), members))
 	}
 	return fields
 }

@@ -2,6 +2,7 @@ package group
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -59,7 +60,8 @@ func (s *Shard) Loaded() {
 		}
 		s.show(g)
 		if len(g.members) > s.config.MaxSize {
-			g.why.note(overCapacity, "", nil) // the members join again, as many as there is room for
+			limit := fmt.Sprintf("%d members, %d allowed", len(g.members), s.config.MaxSize)
+			g.why.note(overCapacity, limit, nil) // the members join again, as many as there is room for
 			s.rebalance(g)
 		}
 		for _, m := range g.inOrder() {
