@@ -163,11 +163,11 @@ func (b *Broker) serve(ctx context.Context) error {
 	}
 	b.state.store(stopping)
 	b.hosts.Stop()
+	stopCoords() // members that wait for others to join are told to look elsewhere
+	coordsRunning.Wait()
 	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	_ = b.server.Shutdown(drain) // connections that would not end were cut
-	stopCoords()
-	coordsRunning.Wait()
 	b.life.stop()
 	stopCtl()
 	ctlRunning.Wait()
@@ -370,7 +370,7 @@ func (b *Broker) build(ctx context.Context) error {
 		BrokerID: b.id, ClusterID: b.clusterID, Config: b.dynamic, Replicas: b.hosts, LogDirs: b.logs, Metadata: b.meta,
 		Sessions:   fetchsession.NewCache(fetchsession.Options{Slots: int(cfg.Fetch.SessionCacheSlots), Metrics: b.o.Metrics}),
 		Znodes:     func() api.Znodes { return b.life.store() },
-		Controller: b.ctl, Topics: topicLearner{b.topics, b}, IDs: b.link, Placement: b.coords, FeatureEpoch: b.life.features.known.Load, Loggers: b.o.Logging, Logger: b.o.Logging.Logger("api"), Metrics: b.o.Metrics,
+		Controller: b.ctl, Topics: topicLearner{b.topics, b}, IDs: b.link, Placement: b.coords, Groups: b.coords.coordinateGroups(), FeatureEpoch: b.life.features.known.Load, Loggers: b.o.Logging, Logger: b.o.Logging.Logger("api"), Metrics: b.o.Metrics,
 	})
 	b.coords.make = b.coords.makeBy(handler)
 	b.rates = quota.NewConnections(int(cfg.Quota.Client.Num), cfg.Quota.Client.Size, connectionRates(cfg))

@@ -28,6 +28,7 @@ type coordinators struct {
 	b      *Broker
 	log    *zap.Logger
 	topics map[string]*coordinated
+	beside []func(context.Context) error // what else runs as long as the coordinators do
 
 	create struct {
 		sync.Mutex
@@ -96,7 +97,7 @@ func (c *coordinators) marked(tp meta.TopicPartition, offset, producerID int64, 
 // Run coordinates until ctx ends.
 func (c *coordinators) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	failed := make(chan error, len(c.topics)) // one slot per runtime; nobody closes it
+	failed := make(chan error, len(c.topics)+len(c.beside)) // one slot for each that runs; nobody closes it
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	for _, t := range c.topics {
@@ -105,6 +106,14 @@ func (c *coordinators) Run(ctx context.Context) error {
 		}
 		wg.Go(func() {
 			if err := t.runtime.Run(ctx); err != nil {
+				failed <- err
+				cancel()
+			}
+		})
+	}
+	for _, run := range c.beside {
+		wg.Go(func() {
+			if err := run(ctx); err != nil {
 				failed <- err
 				cancel()
 			}

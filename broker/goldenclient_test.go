@@ -15,6 +15,7 @@ func clientRules() *rules {
 		skipped: []skipRule{
 			{"not authorized: a listener with logins is not served yet", func(e *exchange) bool { return e.Listener == "sasl" }},
 			{"transactions are not coordinated yet", aboutTransactions},
+			{"offsets are not committed yet", aboutCommittedOffsets},
 			{"a broker was stopped and continued", func(e *exchange) bool {
 				return strings.HasSuffix(e.Case, "a replica still counted in sync does not fetch") ||
 					strings.HasSuffix(e.Case, "too few replicas in sync") || strings.HasSuffix(e.Case, "in flight") ||
@@ -31,7 +32,7 @@ func clientRules() *rules {
 }
 
 // paused are cases whose answers depend on what other brokers have heard by then.
-var paused = regexp.MustCompile("^set-up: internal topics$|who is controller|asked again|^version 0, none$|broker is follower|broker has no replica|not leader|not controller|no operations asked")
+var paused = regexp.MustCompile("^set-up: internal topics$|while the group rebalances|who is controller|asked again|^version 0, none$|broker is follower|broker has no replica|not leader|not controller|no operations asked")
 
 // makeInternalTopics does what finding coordinators did, but places the topics as they were placed in the recording, so that the
 // same brokers coordinate.
@@ -158,6 +159,7 @@ func clientAllowed() []*allowance {
 	return []*allowance{
 		{api: "(Metadata|DescribeCluster)", path: `(Brokers|Topics(\[.*\]\.Partitions)?) order`, why: "hash maps in Kafka, sorted here"},
 		{api: "CreateTopics", path: `.*Configs order`, why: "hash map in Kafka, sorted here"},
+		{api: "(Delete|List)Groups", path: `Groups order`, why: "hash map in Kafka"},
 		{api: "DescribeConfigs", path: `.*Configs order`, why: "hash map in Kafka, sorted here"},
 		{api: "DescribeConfigs", path: `.*Documentation`, want: present, got: present, why: "own words"},
 		{api: "DescribeConfigs", path: `.*Configs\[(listeners|advertised.listeners|log.dirs|zookeeper.connect|authorizer.class.name|` +

@@ -41,6 +41,12 @@ func (c *goldenConn) exchange(frame []byte, answer bool) ([]byte, outcome) {
 	if !answer {
 		return nil, answered
 	}
+	return c.answer()
+}
+
+// answer reads the next frame.
+func (c *goldenConn) answer() ([]byte, outcome) {
+	c.SetDeadline(time.Now().Add(patience))
 	var size [4]byte
 	if _, err := io.ReadFull(c.r, size[:]); err != nil {
 		return nil, ended(err)

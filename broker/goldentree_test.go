@@ -189,7 +189,7 @@ func bytesText(raw []byte) string {
 }
 
 // keyFields are what elements of lists are called by, the first that there is.
-var keyFields = []string{"Topic", "TopicID", "Partition", "Name", "ResourceName", "NodeID", "Dir", "ApiKey", "ProducerID", "RelativeOffset"}
+var keyFields = []string{"Topic", "TopicID", "Partition", "Name", "ResourceName", "NodeID", "Dir", "ApiKey", "ProducerID", "RelativeOffset", "Group", "MemberID"}
 
 func (b *treeBuilder) key(v reflect.Value) string {
 	for _, name := range keyFields {

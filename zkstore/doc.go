@@ -29,6 +29,8 @@
 //	/kafka-acl-extended-changes/acl_changes_<n>  A  JSON v1              every broker: children (Follower)
 //	/delegation_token/tokens/<id>                A  JSON v3
 //	/delegation_token/token_changes/token_change_<n> A the id            every broker: children (Follower)
+//	/consumers/<group>/ids/<member>              B  JSON v1, ephemeral: who is in a group
+//	/consumers/<group>/owners/<t>/<p>            B  member id and stream, ephemeral
 //	/consumers/<group>/offsets/<t>/<p>           A  decimal; a group's coordinator behind its Fence, T, and A for version 0
 //	/consumers/<group>/kraal/<t>/<p>             A  JSON v1: what the decimal has no room for
 //	/migration                                   -  JSON v0, by a KRaft controller; read only

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/kraal-mq/kraal/broker/config"
+	"github.com/kraal-mq/kraal/broker/coord"
 	"github.com/kraal-mq/kraal/broker/group"
 	"github.com/kraal-mq/kraal/broker/record"
 	"github.com/kraal-mq/kraal/broker/replica"
@@ -20,6 +21,26 @@ var codes = []struct {
 	err  error
 	code wire.Code
 }{
+	{group.ErrInvalidGroupID, wire.ErrInvalidGroupID},
+	{group.ErrCoordinatorNotAvailable, wire.ErrCoordinatorNotAvailable},
+	{group.ErrUnknownMember, wire.ErrUnknownMemberID},
+	{group.ErrFencedInstance, wire.ErrFencedInstanceID},
+	{group.ErrIllegalGeneration, wire.ErrIllegalGeneration},
+	{group.ErrRebalanceInProgress, wire.ErrRebalanceInProgress},
+	{group.ErrInconsistentGroupProtocol, wire.ErrInconsistentGroupProtocol},
+	{group.ErrInvalidSessionTimeout, wire.ErrInvalidSessionTimeout},
+	{group.ErrMemberIDRequired, wire.ErrMemberIDRequired},
+	{group.ErrGroupMaxSizeReached, wire.ErrGroupMaxSizeReached},
+	{group.ErrNonEmptyGroup, wire.ErrNonEmptyGroup},
+	{group.ErrGroupIDNotFound, wire.ErrGroupIDNotFound},
+	{group.ErrTooLarge, wire.ErrUnknownServer},
+
+	// A coordinator's word comes before why its log did not take a record.
+	{coord.ErrNotCoordinator, wire.ErrNotCoordinator},
+	{coord.ErrLoading, wire.ErrCoordinatorLoadInProgress},
+	{coord.ErrNotAvailable, wire.ErrCoordinatorNotAvailable},
+	{coord.ErrTooLarge, wire.ErrUnknownServer},
+
 	{replica.ErrUnknownPartition, wire.ErrUnknownTopicOrPartition},
 	{replica.ErrNotLeader, wire.ErrNotLeaderOrFollower},
 	{replica.ErrFencedLeaderEpoch, wire.ErrFencedLeaderEpoch},
@@ -72,20 +93,6 @@ var codes = []struct {
 	{controller.ErrElectionNotNeeded, wire.ErrElectionNotNeeded},
 	{controller.ErrPreferredLeaderNotAvailable, wire.ErrPreferredLeaderNotAvailable},
 	{controller.ErrEligibleLeadersNotAvailable, wire.ErrEligibleLeadersNotAvailable},
-
-	{group.ErrInvalidGroupID, wire.ErrInvalidGroupID},
-	{group.ErrCoordinatorNotAvailable, wire.ErrCoordinatorNotAvailable},
-	{group.ErrUnknownMember, wire.ErrUnknownMemberID},
-	{group.ErrFencedInstance, wire.ErrFencedInstanceID},
-	{group.ErrIllegalGeneration, wire.ErrIllegalGeneration},
-	{group.ErrRebalanceInProgress, wire.ErrRebalanceInProgress}, // before coord's: it may be why
-	{group.ErrInconsistentGroupProtocol, wire.ErrInconsistentGroupProtocol},
-	{group.ErrInvalidSessionTimeout, wire.ErrInvalidSessionTimeout},
-	{group.ErrMemberIDRequired, wire.ErrMemberIDRequired},
-	{group.ErrGroupMaxSizeReached, wire.ErrGroupMaxSizeReached},
-	{group.ErrNonEmptyGroup, wire.ErrNonEmptyGroup},
-	{group.ErrGroupIDNotFound, wire.ErrGroupIDNotFound},
-	{group.ErrTooLarge, wire.ErrUnknownServer},
 
 	{config.ErrInvalidConfig, wire.ErrInvalidConfig},
 	{config.ErrInvalidRequest, wire.ErrInvalidRequest},

@@ -117,7 +117,7 @@ func (s *Shard) joinNew(g *Group, q *JoinRequest, reply func(JoinReply)) {
 // admit adds a member, which makes the group rebalance.
 func (s *Shard) admit(g *Group, id string, q *JoinRequest, reply func(JoinReply)) {
 	m := &Member{
-		id: id, instanceID: q.InstanceID, clientID: q.ClientID, clientHost: q.ClientHost,
+		id: id, instanceID: q.InstanceID, clientID: q.ClientID, clientHost: q.ClientHost, since: s.env.Now(),
 		rebalanceTimeout: q.RebalanceTimeout, sessionTimeout: q.SessionTimeout,
 		protocols: q.Protocols, isNew: true,
 	}

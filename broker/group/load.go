@@ -46,6 +46,9 @@ func (s *Shard) Loaded() {
 			s.logger.Error("a group's record cannot be read", zap.String("group", id), zap.Int32("partition", s.partition), zap.Error(err))
 			continue
 		}
+		for _, m := range g.members {
+			m.since = s.env.Now()
+		}
 		s.groups[id] = g
 		s.metrics.added(g.state)
 	}

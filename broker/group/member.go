@@ -18,6 +18,7 @@ type Member struct {
 	instanceID *string // set for static members (KIP-345)
 	clientID   string
 	clientHost string
+	since      time.Time // it joined, or was loaded; shown to people
 
 	rebalanceTimeout time.Duration
 	sessionTimeout   time.Duration

@@ -101,7 +101,7 @@ func (st *stage) play(command string) string {
 		st.sync(plain[0], args)
 	case "beat":
 		q := HeartbeatRequest{Group: plain[0], MemberID: args["m"], InstanceID: optional(args, "i"), Generation: number(args, "g")}
-		st.say("beat %s: %s", who(args), outcome(st.shard.Heartbeat(q)))
+		st.say("beat %s: %s", who(args), said(st.shard.Heartbeat(q)))
 	case "leave":
 		st.leave(plain)
 	case "pass":
@@ -121,7 +121,7 @@ func (st *stage) play(command string) string {
 			st.say("%s %s %q", g.ID, g.State, g.ProtocolType)
 		}
 	case "delete":
-		st.shard.Delete(plain[0], func(err error) { st.say("delete %s: %s", plain[0], outcome(err)) })
+		st.shard.Delete(plain[0], func(err error) { st.say("delete %s: %s", plain[0], said(err)) })
 	case "unload":
 		st.shard.Unloaded()
 	case "reload":
@@ -167,7 +167,7 @@ func (st *stage) join(group string, args map[string]string) {
 	}
 	name := who(args)
 	st.shard.Join(q, func(r JoinReply) {
-		text := fmt.Sprintf("join %s: %s", name, outcome(r.Err))
+		text := fmt.Sprintf("join %s: %s", name, said(r.Err))
 		if r.MemberID != "" {
 			text += " member=" + r.MemberID
 		}
@@ -207,7 +207,7 @@ func (st *stage) sync(group string, args map[string]string) {
 	name := who(args)
 	st.shard.Sync(q, func(r SyncReply) {
 		owned, err := assignedPartitions(r.Assignment)
-		st.say("sync %s: %s %v", name, outcome(r.Err), assignmentText(owned, err))
+		st.say("sync %s: %s %v", name, said(r.Err), assignmentText(owned, err))
 	})
 }
 
@@ -223,10 +223,10 @@ func (st *stage) leave(words []string) {
 	}
 	outcomes, err := st.shard.Leave(words[0], leaving)
 	if err != nil {
-		st.say("leave: %s", outcome(err))
+		st.say("leave: %s", said(err))
 	}
 	for i, err := range outcomes {
-		st.say("leave %s: %s", words[i+1], outcome(err))
+		st.say("leave %s: %s", words[i+1], said(err))
 	}
 }
 
@@ -245,7 +245,7 @@ func (st *stage) describe(group string) {
 
 func who(args map[string]string) string { return cmp.Or(args["m"], args["i"], args["c"], "new") }
 
-func outcome(err error) string {
+func said(err error) string {
 	if err == nil {
 		return "ok"
 	}

@@ -28,23 +28,6 @@ type onShard struct{ *coord.Env }
 func (e onShard) After(d time.Duration, f func()) Timer { return e.Env.After(d, f) }
 func (e onShard) LeaderEpoch() meta.LeaderEpoch         { return e.Env.LeaderEpoch }
 
-// Board shows the members of groups to people. Its methods are called by shards and must not block.
-type Board interface {
-	// Show replaces what is shown of a group.
-	Show(group string, members []Shown)
-	// Clear ends showing a group.
-	Clear(group string)
-	// Forget is Clear, and that the group is gone for good.
-	Forget(group string)
-}
-
-// Shown is a member as the board shows it.
-type Shown struct {
-	ID         string
-	Subscribed []string
-	Owned      []meta.TopicPartition
-}
-
 // Config is what groups are held to. Nothing of it changes while the broker runs.
 type Config struct {
 	MinSessionTimeout      time.Duration // group.min.session.timeout.ms
@@ -122,7 +105,7 @@ func (s *Shard) show(g *Group) {
 	for _, m := range g.inOrder() {
 		topics, _ := subscribedTopics(m.metadata(*g.protocol))
 		owned, _ := assignedPartitions(m.assignment)
-		one := Shown{ID: m.id, Subscribed: topics}
+		one := Shown{ID: m.id, Since: m.since, Subscribed: topics}
 		for topic, partitions := range owned {
 			for _, p := range partitions {
 				one.Owned = append(one.Owned, meta.TopicPartition{Topic: topic, Partition: p})
