@@ -17,6 +17,8 @@ type batch struct {
 	metadata map[*partition]struct{}               // UpdateMetadata: about what
 	readers  map[meta.BrokerID]struct{}            // UpdateMetadata: to whom
 	stops    map[meta.BrokerID]map[*partition]stop // StopReplica
+	// whole: what brokers are told of leadership is all that concerns them. They may look for what they have beyond that.
+	whole bool
 }
 
 // stop is one partition of a StopReplica request.
@@ -107,7 +109,7 @@ func (t *term) send(b *batch) {
 	e := newEncoder(t)
 	for _, id := range sortedKeys(b.leaders) {
 		if to := t.state.brokers[id]; to != nil {
-			to.outbox.put(e.leaderAndISR(to, b.leaders[id]), nil)
+			to.outbox.put(e.leaderAndISR(to, b.leaders[id], b.whole), nil)
 		}
 	}
 	if len(b.readers) > 0 {

@@ -152,7 +152,7 @@ func (t *term) brokersBorn(born []meta.Broker) error {
 	theirs := t.state.replicas(func(p *partition, id meta.BrokerID) bool {
 		return slices.Contains(ids, id) && p.replicaState(id) != replicaDeletionSuccessful
 	})
-	if err := t.moveReplicas(theirs, replicaOnline); err != nil {
+	if err := t.startReplicasOf(theirs); err != nil {
 		return err
 	}
 	if _, err := t.bringAllOnline(nil); err != nil {

@@ -32,13 +32,21 @@ func (e *encoder) listsOf(p *partition) lists {
 	return l
 }
 
-// leaderAndISR builds what one broker is to know of partitions it has replicas of; of says which are new there.
-func (e *encoder) leaderAndISR(to *broker, of map[*partition]bool) *kmsg.LeaderAndISRRequest {
+// fullRequest is the type of a LeaderAndISR that leaves nothing out (AbstractControlRequest.Type). Apache's brokers heed it from
+// KRaft controllers only, and its ZooKeeper controllers never say so; kraal's brokers then look for strays.
+const fullRequest = 2
+
+// leaderAndISR builds what one broker is to know of partitions it has replicas of; of says which are new there, whole whether
+// these are all.
+func (e *encoder) leaderAndISR(to *broker, of map[*partition]bool, whole bool) *kmsg.LeaderAndISRRequest {
 	r := kmsg.NewPtrLeaderAndISRRequest()
 	r.Version = e.protocol.LeaderAndISR
 	r.ControllerID = int32(e.t.id())
 	r.ControllerEpoch = int32(e.t.epoch)
 	r.BrokerEpoch = int64(to.Epoch)
+	if whole {
+		r.Type = fullRequest
+	}
 	leaders := make(map[meta.BrokerID]struct{})
 	for _, ps := range byTopic(of) {
 		states := make([]kmsg.LeaderAndISRRequestTopicPartition, 0, len(ps))

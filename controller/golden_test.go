@@ -237,6 +237,7 @@ func goldenRequestText(r kmsg.Request) string {
 	var leaders []int32
 	switch r := r.(type) {
 	case *kmsg.LeaderAndISRRequest:
+		r.Type = 0 // Apache's never say that they leave nothing out
 		o.b.Epoch = meta.BrokerEpoch(r.BrokerEpoch)
 		for _, l := range r.LiveLeaders {
 			leaders = append(leaders, l.BrokerID)

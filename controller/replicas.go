@@ -20,10 +20,20 @@ import (
 //
 // One call is one batch. Replicas that may not go there are logged and left alone. An error puts the term in doubt.
 func (t *term) moveReplicas(rs []partitionReplica, to replicaState) error {
+	return t.moveReplicasIn(newBatch(), rs, to)
+}
+
+// startReplicasOf is moveReplicas to Online for all the replicas that some brokers have.
+func (t *term) startReplicasOf(rs []partitionReplica) error {
+	b := newBatch()
+	b.whole = true
+	return t.moveReplicasIn(b, rs, replicaOnline)
+}
+
+func (t *term) moveReplicasIn(b *batch, rs []partitionReplica, to replicaState) error {
 	if len(rs) == 0 {
 		return nil
 	}
-	b := newBatch()
 	defer t.send(b) // also what was written before an error
 	for _, group := range byBroker(rs) {
 		id, ps := group.broker, t.legalReplicas(group, to)

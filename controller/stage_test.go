@@ -201,6 +201,9 @@ func (s *stage) requestText(o *stageOutbox, r kmsg.Request) string {
 	switch r := r.(type) {
 	case *kmsg.LeaderAndISRRequest:
 		head("LeaderAndISR", r.ControllerEpoch, r.BrokerEpoch)
+		if r.Type == fullRequest {
+			out.WriteString(" all there is")
+		}
 		for _, p := range r.PartitionStates { // below version 2
 			r.TopicStates = append(slices.Clone(r.TopicStates), kmsg.LeaderAndISRRequestTopicState{Topic: p.Topic, PartitionStates: []kmsg.LeaderAndISRRequestTopicPartition{p}})
 		}

@@ -159,7 +159,7 @@ func (t *term) startReplicas() error {
 	for _, r := range offline {
 		r.setReplicaState(r.broker, replicaDeletionIneligible)
 	}
-	if err := t.moveReplicas(online, replicaOnline); err != nil {
+	if err := t.startReplicasOf(online); err != nil {
 		return err
 	}
 	return t.moveReplicas(offline, replicaOffline)
