@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -317,6 +318,7 @@ func (b *Broker) storageOptions(cfg *config.Config) storage.ManagerOptions {
 		FlushCheckpointInterval:       cfg.Log.FlushOffsetCheckpointInterval,
 		StartOffsetCheckpointInterval: cfg.Log.FlushStartOffsetCheckpointInterval,
 		RetentionCheckInterval:        cfg.Log.RetentionCheckInterval, DirDeleteDelay: cfg.Log.SegmentDeleteDelay,
+		StrayDeleteDelay:                  cmp.Or(cfg.Log.StrayDeleteDelay, time.Nanosecond), // 0 would be the default
 		ProducerIDExpiration:              cfg.Log.ProducerIDExpiration,
 		ProducerIDExpirationCheckInterval: cfg.Log.ProducerIDExpirationCheckInterval,
 		VerifyTransactions:                cfg.Txn.PartitionVerificationEnable,

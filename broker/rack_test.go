@@ -52,7 +52,9 @@ func TestConsumersReadInTheirRack(t *testing.T) {
 			n -= fetches.NumRecords()
 		}
 	}
-	out := func(id int) float64 { return counterOf(t, fleet.Node(id), "kafka_server_brokertopicmetrics_bytesout_total") }
+	out := func(id int) float64 {
+		return counterOf(t, fleet.Node(id), "kafka_server_brokertopicmetrics_bytesout_total")
+	}
 	receive(10)
 	send(10)
 	receive(10)

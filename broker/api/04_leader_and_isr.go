@@ -41,8 +41,12 @@ func leaderAndISR(h *Handler, c *call, req *kmsg.LeaderAndISRRequest, resp *kmsg
 			IsNew:      s.IsNew,
 		}
 	}
+	from := sender(req.ControllerID, req.ControllerEpoch, req.BrokerEpoch, req.Version >= 2)
+	if req.Version >= 5 && req.Type == fullRequest {
+		h.setStraysAside(c, from, assigned)
+	}
 	h.learnTopics(c, assigned)
-	results, err := h.Replicas.LeaderAndISR(sender(req.ControllerID, req.ControllerEpoch, req.BrokerEpoch, req.Version >= 2), assigned)
+	results, err := h.Replicas.LeaderAndISR(from, assigned)
 	codes := make([]wire.Code, len(states))
 	for i := range results {
 		codes[i] = h.code(results[i])

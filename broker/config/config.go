@@ -138,6 +138,7 @@ type Log struct {
 	InitialTaskDelay                   time.Duration `key:"log.initial.task.delay.ms"`
 	RecoveryThreadsPerDataDir          int32         `key:"num.recovery.threads.per.data.dir"`
 	SegmentDeleteDelay                 time.Duration `key:"log.segment.delete.delay.ms"`
+	StrayDeleteDelay                   time.Duration `key:"kraal.stray.delete.delay.ms"` // negative: never
 	ProducerIDExpiration               time.Duration `key:"producer.id.expiration.ms"`
 	ProducerIDExpirationCheckInterval  time.Duration `key:"producer.id.expiration.check.interval.ms"`
 	MessageFormatVersion               string        `key:"log.message.format.version"` // ignored from inter-broker protocol 3.0 on

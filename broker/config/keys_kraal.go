@@ -12,5 +12,8 @@ func keysKraal() []Key {
 			Doc: "Log lines for people (console) or for machines (json)."},
 		{Name: "kraal.log.level", Type: String, Default: "INFO", valid: oneOf("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "OFF"), Status: Core, Importance: Low, Internal: true,
 			Doc: "Level of the root logger at start. Levels can be changed while the broker runs, as broker loggers."},
+		{Name: "kraal.stray.delete.delay.ms", Type: Long, Default: int64(7 * 24 * 60 * 60 * 1000), valid: atLeast(-1), Status: Core, Importance: Medium, Internal: true,
+			Doc: "How long replicas are kept that turn out not to belong here any more when the broker comes back: their topics were deleted, or they " +
+				"were moved to other brokers, while it was away. They are out of service and renamed to -stray. -1: for ever, as Apache Kafka does."},
 	}
 }

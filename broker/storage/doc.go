@@ -24,6 +24,7 @@
 //	        kraal-replaces                   for moments only: whose place it is taking               replace.go
 //	    <topic>-<partition>.<uuid>-future    a replica being moved here
 //	    <topic>-<partition>.<uuid>-delete    waiting to be removed
+//	    <topic>-<partition>.<uuid>-stray     set aside                                                stray.go
 //
 // Each format is drawn in the file named behind it; filenames.go has every name and suffix.
 //

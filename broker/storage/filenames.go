@@ -36,6 +36,7 @@ const (
 	epochFile             = "leader-epoch-checkpoint"
 	partitionMetadataFile = "partition.metadata"
 	replacesFile          = "kraal-replaces" // ours: see replace.go; Kafka passes over it
+	strayFile             = "kraal-stray"    // ours: see stray.go; likewise
 )
 
 // Files and directories of a log directory.

@@ -43,6 +43,7 @@ type ManagerOptions struct {
 	StartOffsetCheckpointInterval time.Duration // log.flush.start.offset.checkpoint.interval.ms
 	RetentionCheckInterval        time.Duration // log.retention.check.interval.ms
 	DirDeleteDelay                time.Duration // log.segment.delete.delay.ms: a deleted partition's files
+	StrayDeleteDelay              time.Duration // kraal.stray.delete.delay.ms: replicas set aside; negative: never
 
 	ProducerIDExpiration              time.Duration // producer.id.expiration.ms
 	ProducerIDExpirationCheckInterval time.Duration // producer.id.expiration.check.interval.ms
@@ -62,6 +63,7 @@ func (o *ManagerOptions) setDefaults() {
 	set(&o.StartOffsetCheckpointInterval, time.Minute)
 	set(&o.RetentionCheckInterval, 5*time.Minute)
 	set(&o.DirDeleteDelay, time.Minute)
+	set(&o.StrayDeleteDelay, 7*24*time.Hour)
 	set(&o.ProducerIDExpiration, 24*time.Hour)
 	set(&o.ProducerIDExpirationCheckInterval, 10*time.Minute)
 	o.RecoveryThreads = max(o.RecoveryThreads, 1)

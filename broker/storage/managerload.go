@@ -73,7 +73,11 @@ func (m *Manager) loadDir(ctx context.Context, d *directory, configs *topicConfi
 		if err != nil {
 			return fmt.Errorf("log directory %s: %w", d.path, err)
 		}
-		if tp.Topic == clusterMetadataTopic || kind == strayDir {
+		if tp.Topic == clusterMetadataTopic {
+			continue
+		}
+		if kind == strayDir {
+			m.foundStray(d, e.Name())
 			continue
 		}
 		if kind == deletedDir {

@@ -175,6 +175,11 @@ func (ld *loader) readSmallFiles(entries []fs.DirEntry) error {
 			ld.topicID = &id
 		}
 	}
+	if has(strayFile) { // it was about to be set aside, and was not
+		if err := ld.remove(strayFile); err != nil {
+			return err
+		}
+	}
 	ld.replaces = has(replacesFile)
 	if !has(epochFile) {
 		return nil
