@@ -23,6 +23,7 @@ import (
 	"github.com/kraal-mq/kraal/broker/storage"
 	"github.com/kraal-mq/kraal/broker/storage/vfs"
 	"github.com/kraal-mq/kraal/broker/transport"
+	"github.com/kraal-mq/kraal/broker/txn"
 	"github.com/kraal-mq/kraal/controller"
 	"github.com/kraal-mq/kraal/quota"
 	"github.com/kraal-mq/kraal/zkstore/meta"
@@ -58,6 +59,8 @@ type Broker struct {
 	rates     *quota.Connections
 	throttles *throttles
 	coords    *coordinators
+	txns      *txnLink
+	verify    *txn.Verifier
 	peers     *peer.Pool // the controller's requests to brokers
 	asks      *peer.Pool // this broker's requests to the controller
 	http      *httpServer
@@ -174,6 +177,8 @@ func (b *Broker) serve(ctx context.Context) error {
 	ctlRunning.Wait()
 	stopWork()
 	parts.Wait()
+	b.verify.Close()
+	b.txns.close()
 	b.peers.Close()
 	b.asks.Close()
 	return err
@@ -368,13 +373,17 @@ func (b *Broker) build(ctx context.Context) error {
 	b.hosts = replica.New(replica.Options{BrokerID: b.id, Logs: b.logs, Metadata: b.meta, Proposer: b.link, OnRoles: b.coords.rolesChanged,
 		Logger: b.o.Logging.Logger("replica"), Metrics: b.o.Metrics, Config: replicaConfig(cfg), Follow: b.follow, MayLead: b.life.mayLead,
 		LeaderQuota: b.throttles.leader, FollowerQuota: b.throttles.follower, MoveQuota: b.throttles.moves})
+	b.txns = newTxnLink(b)
+	txns, verifier := b.newTxns(b.txns)
+	b.verify, b.coords.topics[txnTopic].runtime = verifier, txns
 	handler := api.New(api.Deps{
 		BrokerID: b.id, ClusterID: b.clusterID, Config: b.dynamic, Replicas: b.hosts, LogDirs: b.logs, Metadata: b.meta,
 		Sessions:   fetchsession.NewCache(fetchsession.Options{Slots: int(cfg.Fetch.SessionCacheSlots), Metrics: b.o.Metrics}),
 		Znodes:     func() api.Znodes { return b.life.store() },
-		Controller: b.ctl, Topics: topicLearner{b.topics, b}, IDs: b.link, Placement: b.coords, Groups: b.coords.coordinateGroups(), FeatureEpoch: b.life.features.known.Load, Loggers: b.o.Logging, Logger: b.o.Logging.Logger("api"), Metrics: b.o.Metrics,
+		Controller: b.ctl, Topics: topicLearner{b.topics, b}, IDs: b.link, Placement: b.coords, Groups: b.coords.coordinateGroups(), Txns: txns, Verifier: verifier,
+		FeatureEpoch: b.life.features.known.Load, Loggers: b.o.Logging, Logger: b.o.Logging.Logger("api"), Metrics: b.o.Metrics,
 	})
-	b.coords.make = b.coords.makeBy(handler)
+	b.coords.make, b.txns.local = b.coords.makeBy(handler), handler
 	b.rates = quota.NewConnections(int(cfg.Quota.Client.Num), cfg.Quota.Client.Size, connectionRates(cfg))
 	b.server = transport.New(b.transportOptions(cfg, control, handler))
 	b.gauge("kafka_server_metadataloader_currentcontrollerid", "The active controller's broker id as far as this broker knows, -1 if it does not.",

@@ -55,7 +55,7 @@ type runtime interface {
 	Run(ctx context.Context) error
 	Roles(roles []coord.Role)
 	PartitionFor(key string) int32
-	Marker(partition int32, offset, producerID int64, producerEpoch int16, committed bool)
+	Marker(partition int32, offset, producerID int64, producerEpoch int16, committed bool) (applied, ended <-chan struct{})
 }
 
 func newCoordinators(b *Broker) *coordinators {
@@ -87,11 +87,12 @@ func (c *coordinators) rolesChanged(changes []replica.RoleChange) {
 	}
 }
 
-// marked is told of a transaction's marker that is on all in-sync replicas.
-func (c *coordinators) marked(tp meta.TopicPartition, offset, producerID int64, producerEpoch int16, committed bool) {
+// Marked implements api.Placement.
+func (c *coordinators) Marked(tp meta.TopicPartition, offset, producerID int64, producerEpoch int16, committed bool) (applied, ended <-chan struct{}) {
 	if t := c.topics[tp.Topic]; t != nil && t.runtime != nil {
-		t.runtime.Marker(tp.Partition, offset, producerID, producerEpoch, committed)
+		return t.runtime.Marker(tp.Partition, offset, producerID, producerEpoch, committed)
 	}
+	return nil, nil
 }
 
 // Run coordinates until ctx ends.

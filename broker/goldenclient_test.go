@@ -14,7 +14,6 @@ func clientRules() *rules {
 	return &rules{
 		skipped: []skipRule{
 			{"not authorized: a listener with logins is not served yet", func(e *exchange) bool { return e.Listener == "sasl" }},
-			{"transactions are not coordinated yet", aboutTransactions},
 			{"offsets are not committed yet", aboutCommittedOffsets},
 			{"a broker was stopped and continued", func(e *exchange) bool {
 				return strings.HasSuffix(e.Case, "a replica still counted in sync does not fetch") ||
@@ -22,7 +21,7 @@ func clientRules() *rules {
 					e.Case == "to a frozen broker" || e.Case == "cancel"
 			}},
 			{"internal topics are made as they were placed in the recording", makesTopic},
-			{"an answer that only says to ask again", func(e *exchange) bool { return e.API == "InitProducerID" && asksAgain(e) }},
+			{"an answer that only says to ask again", func(e *exchange) bool { return e.API != "FindCoordinator" && e.API != "Metadata" && asksAgain(e) }},
 		},
 		allowed: append(volatile(), clientAllowed()...),
 		instead: makeInternalTopics,
@@ -32,7 +31,7 @@ func clientRules() *rules {
 }
 
 // paused are cases whose answers depend on what other brokers have heard by then.
-var paused = regexp.MustCompile("^set-up: internal topics$|while the group rebalances|who is controller|asked again|^version 0, none$|broker is follower|broker has no replica|not leader|not controller|no operations asked")
+var paused = regexp.MustCompile("^set-up: internal topics$|while the group rebalances|, again$|version 4, verify only, after|committed and aborted|who is controller|asked again|^version 0, none$|broker is follower|broker has no replica|not leader|not controller|no operations asked")
 
 // makeInternalTopics does what finding coordinators did, but places the topics as they were placed in the recording, so that the
 // same brokers coordinate.
@@ -140,24 +139,11 @@ func mergeDirs(r *kmsg.DescribeLogDirsResponse) {
 	r.Dirs[0].Topics = topics
 }
 
-// aboutTransactions is for what needs a transaction coordinator, before or now.
-func aboutTransactions(e *exchange) bool {
-	switch req := decodeQuestion(e.Request).(type) {
-	case *kmsg.InitProducerIDRequest:
-		return req.TransactionalID != nil && *req.TransactionalID != ""
-	case *kmsg.ProduceRequest:
-		return strings.HasPrefix(e.Case, "transactional")
-	case *kmsg.FetchRequest:
-		return strings.Contains(e.Case, "read committed")
-	case *kmsg.DescribeProducersRequest:
-		return true
-	}
-	return false
-}
-
 func clientAllowed() []*allowance {
 	return []*allowance{
 		{api: "(Metadata|DescribeCluster)", path: `(Brokers|Topics(\[.*\]\.Partitions)?) order`, why: "hash maps in Kafka, sorted here"},
+		{api: "(AddPartitionsToTxn|DescribeTransactions|WriteTxnMarkers)", path: `.*(order|Partitions)`, want: `\[.*`, got: `\[.*`, why: "hash maps in Kafka, sorted here or as asked"},
+		{api: "DescribeTransactions", path: `.*StartTimestamp`, want: `\d{13}`, got: `\d{13}`, why: "time"},
 		{api: "CreateTopics", path: `.*Configs order`, why: "hash map in Kafka, sorted here"},
 		{api: "(Delete|List)Groups", path: `Groups order`, why: "hash map in Kafka"},
 		{api: "DescribeConfigs", path: `.*Configs order`, why: "hash map in Kafka, sorted here"},
@@ -169,7 +155,6 @@ func clientAllowed() []*allowance {
 		{api: "DescribeLogDirs", path: `.*order`, why: "hash map in Kafka, sorted here"},
 		{api: "DescribeLogDirs", path: `.*(TotalBytes|UsableBytes)`, want: `\d+`, got: `\d+`, why: "another disk"},
 		{api: "DescribeConfigs", path: `Resources\[1\].Configs\[root\].Value`, why: "the level of tests", chance: true},
-		{api: "InitProducerID", cases: ".*, without id", path: "ProducerID", want: `\d+`, got: `\d+`, why: "the recording gave some to transactions"},
 		{api: "FindCoordinator", path: `(Coordinators\[.*\]\.)?Port`, why: "whatever is free"},
 		{api: "Metadata", path: `Topics\[(born-by-metadata)\].*(Leader|Replicas|ISR)`, why: "placed at random", chance: true},
 		{api: "ElectLeaders", path: `.*Partitions order`, why: "hash map in Kafka, sorted here"},

@@ -50,10 +50,17 @@ func programRules() *rules {
 
 // asksAgain reports whether the recorded answer was that the topic or the producer ids are still on their way.
 func asksAgain(e *exchange) bool {
-	const coordinatorLoadInProgress, coordinatorNotAvailable, leaderNotAvailable = 14, 15, 5
+	const coordinatorLoadInProgress, coordinatorNotAvailable, leaderNotAvailable, concurrentTransactions = 14, 15, 5, 51
 	switch resp := decodeAnswer(e.Key, e.Version, e.Response).(type) {
 	case *kmsg.InitProducerIDResponse:
 		return resp.ErrorCode == coordinatorLoadInProgress
+	case *kmsg.EndTxnResponse:
+		return resp.ErrorCode == concurrentTransactions
+	case *kmsg.AddOffsetsToTxnResponse:
+		return resp.ErrorCode == concurrentTransactions
+	case *kmsg.AddPartitionsToTxnResponse:
+		return len(resp.Topics) > 0 && resp.Topics[0].Partitions[0].ErrorCode == concurrentTransactions ||
+			len(resp.Transactions) > 0 && resp.Transactions[0].Topics[0].Partitions[0].ErrorCode == concurrentTransactions
 	case *kmsg.FindCoordinatorResponse:
 		return resp.ErrorCode == coordinatorNotAvailable || slices.ContainsFunc(resp.Coordinators, func(c kmsg.FindCoordinatorResponseCoordinator) bool { return c.ErrorCode == coordinatorNotAvailable })
 	case *kmsg.MetadataResponse:

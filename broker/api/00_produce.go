@@ -53,6 +53,7 @@ func produce(h *Handler, ctx context.Context, r *transport.Request) transport.Re
 		return p.reply()
 	}
 	refused := p.refusal()
+	var parts []accepted
 	p.resp.Topics = make([]kmsg.ProduceResponseTopic, len(req.Topics))
 	for i := range req.Topics {
 		t, rt := &req.Topics[i], &p.resp.Topics[i]
@@ -74,7 +75,15 @@ func produce(h *Handler, ctx context.Context, r *transport.Request) transport.Re
 				p.fail(rp, code)
 				continue
 			}
-			p.append(t.Topic, &t.Partitions[j], rp)
+			parts = append(parts, accepted{tp: meta.TopicPartition{Topic: t.Topic, Partition: rp.Partition}, part: &t.Partitions[j], rp: rp})
+		}
+	}
+	if req.Version >= 3 {
+		p.verifyTransaction(ctx, parts)
+	}
+	for i := range parts {
+		if !parts[i].refused {
+			p.append(&parts[i])
 		}
 	}
 	return p.reply()
@@ -178,10 +187,12 @@ func (p *production) fail(rp *kmsg.ProduceResponseTopicPartition, code wire.Code
 	rp.ErrorCode = int16(code)
 }
 
-func (p *production) append(topic string, part *kmsg.ProduceRequestTopicPartition, rp *kmsg.ProduceResponseTopicPartition) {
+func (p *production) append(part *accepted) {
+	rp := part.rp
 	a := p.h.Replicas.Append(replica.AppendRequest{
-		Partition:    meta.TopicPartition{Topic: topic, Partition: part.Partition},
-		Records:      part.Records,
+		Partition:    part.tp,
+		Records:      part.part.Records,
+		Verified:     part.guard,
 		Acks:         p.req.Acks,
 		Origin:       record.OriginClient,
 		LegacyFormat: p.req.Version < 3,

@@ -14,6 +14,7 @@ import (
 	"github.com/kraal-mq/kraal/broker/replica"
 	"github.com/kraal-mq/kraal/broker/storage"
 	"github.com/kraal-mq/kraal/broker/transport"
+	"github.com/kraal-mq/kraal/broker/txn"
 	"github.com/kraal-mq/kraal/controller"
 	"github.com/kraal-mq/kraal/zkstore"
 	"github.com/kraal-mq/kraal/zkstore/meta"
@@ -35,6 +36,8 @@ type Deps struct {
 	IDs        ProducerIDs
 	Placement  Placement
 	Groups     Groups
+	Txns       Txns
+	Verifier   TxnVerifier
 	// FeatureEpoch is the version of /feature, -1 if there is none.
 	FeatureEpoch func() int64
 	Loggers      Loggers
@@ -92,6 +95,24 @@ type Placement interface {
 	PartitionFor(topic, key string) (partition int32, known bool)
 	// EnsureTopic has an internal topic made in the background if there is none.
 	EnsureTopic(topic string)
+	// Marked tells who coordinates over a partition, if anybody, of a transaction's marker in its log. The channels are those
+	// of coord.Runtime.Marker.
+	Marked(tp meta.TopicPartition, offset, producerID int64, producerEpoch int16, committed bool) (applied, ended <-chan struct{})
+}
+
+// Txns coordinates transactional ids on this broker. Met by *txn.Coordinator.
+type Txns interface {
+	InitProducerID(ctx context.Context, r txn.InitRequest) (id int64, epoch int16, err error)
+	AddPartitions(ctx context.Context, p txn.Producer, tps []meta.TopicPartition) error
+	VerifyPartitions(ctx context.Context, p txn.Producer, tps []meta.TopicPartition) []error
+	EndTxn(ctx context.Context, p txn.Producer, commit bool) error
+	Describe(ctx context.Context, id string) (txn.Description, error)
+	List(ctx context.Context) ([]txn.Description, error)
+}
+
+// TxnVerifier asks coordinators of transactions, here or elsewhere, whether partitions are part of one. Met by *txn.Verifier.
+type TxnVerifier interface {
+	Verify(ctx context.Context, v txn.Verification) []error
 }
 
 // ProducerIDs hands out producer ids that no other producer of the fleet has.

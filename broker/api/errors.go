@@ -10,6 +10,7 @@ import (
 	"github.com/kraal-mq/kraal/broker/record"
 	"github.com/kraal-mq/kraal/broker/replica"
 	"github.com/kraal-mq/kraal/broker/storage"
+	"github.com/kraal-mq/kraal/broker/txn"
 	"github.com/kraal-mq/kraal/broker/wire"
 	"github.com/kraal-mq/kraal/controller"
 	"github.com/kraal-mq/kraal/zkstore"
@@ -40,6 +41,15 @@ var codes = []struct {
 	{coord.ErrLoading, wire.ErrCoordinatorLoadInProgress},
 	{coord.ErrNotAvailable, wire.ErrCoordinatorNotAvailable},
 	{coord.ErrTooLarge, wire.ErrUnknownServer},
+	{txn.ErrInvalidRequest, wire.ErrInvalidRequest},
+	{txn.ErrInvalidProducerIDMapping, wire.ErrInvalidProducerIDMapping},
+	{txn.ErrProducerFenced, wire.ErrProducerFenced},
+	{txn.ErrConcurrentTransactions, wire.ErrConcurrentTransactions},
+	{txn.ErrInvalidTxnState, wire.ErrInvalidTxnState},
+	{txn.ErrInvalidTimeout, wire.ErrInvalidTransactionTimeout},
+	{txn.ErrNotFound, wire.ErrTransactionalIDNotFound},
+	{txn.ErrAbortable, wire.ErrTransactionAbortable},
+	{txn.ErrNoAnswer, wire.ErrNetwork},
 
 	{replica.ErrUnknownPartition, wire.ErrUnknownTopicOrPartition},
 	{replica.ErrNotLeader, wire.ErrNotLeaderOrFollower},

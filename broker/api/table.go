@@ -39,6 +39,10 @@ var table = []entry{
 	{21, 0, 2, plain(deleteRecords)},
 	{22, 0, 5, plain(initProducerID)},
 	{23, 0, 4, plain(offsetForLeaderEpoch)},
+	{24, 0, 5, plain(addPartitionsToTxn)},
+	{25, 0, 4, plain(addOffsetsToTxn)},
+	{26, 0, 4, plain(endTxn)},
+	{27, 0, 1, writeTxnMarkers},
 	{32, 0, 4, plain(describeConfigs)},
 	{33, 0, 2, plain(alterConfigs)},
 	{34, 0, 2, plain(alterReplicaLogDirs)},
@@ -53,6 +57,8 @@ var table = []entry{
 	{57, 0, 1, plain(updateFeatures)},
 	{60, 0, 1, plain(describeCluster)},
 	{61, 0, 0, plain(describeProducers)},
+	{65, 0, 0, plain(describeTransactions)},
+	{66, 0, 1, plain(listTransactions)},
 	{67, 0, 0, plain(allocateProducerIDs)},
 }
 

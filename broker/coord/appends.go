@@ -26,7 +26,6 @@ type core struct {
 	ended    bool
 	gathered gathering
 	pending  []*entry // written or failed, not completed; in the order of the appends
-	markers  []marker // on the replicas, waiting for completions of what is below them
 	loadedTo int64    // everything below was replayed
 }
 
@@ -45,20 +44,23 @@ type part struct {
 	done  func(at Position, err error)
 }
 
-// entry is one batch that was handed to the journal.
+// entry is one batch that was handed to the journal, or a marker that somebody else appended.
 type entry struct {
 	parts    []part
+	marker   *marker // instead of parts
 	first    Position
 	last     int64 // -1: nothing was written
 	err      error
 	deadline time.Time
 }
 
+// marker is a transaction's, in the log of the partition.
 type marker struct {
 	at        int64
 	id        int64
 	epoch     int16
 	committed bool
+	applied   chan struct{} // closed when the machine has it, or will never have
 }
 
 // recordOverhead is more than a record's lengths, deltas and attributes take.
@@ -134,14 +136,14 @@ func (c *core) completed(e *entry) {
 	}
 }
 
-// held says whether an append below offset is still to be completed.
-func (c *core) held(offset int64) bool {
-	for _, e := range c.pending {
-		if e.last >= 0 && e.last < offset && e.first.Offset <= e.last {
-			return true
-		}
-	}
-	return false
+// markerRetry is the pause before the replication of a marker is waited for again, after that came to nothing.
+const markerRetry = 100 * time.Millisecond
+
+// awaitMarker has a marker waited for, behind all appends below it.
+func (c *core) awaitMarker(m *marker) {
+	e := &entry{marker: m, last: m.at, deadline: time.Now().Add(c.timeout())}
+	c.pending = append(c.pending, e)
+	c.waits.put(e)
 }
 
 // awaiter waits for the replication of entries, in order.

@@ -80,6 +80,7 @@ type bench struct {
 	machines []*recorder
 	prepare  func(*recorder)
 	stop     func()
+	settled  bool
 }
 
 func newBench(t *testing.T) *bench {
@@ -90,7 +91,7 @@ func newBench(t *testing.T) *bench {
 
 // start makes another runtime over the same journal, as another broker would have it.
 func (b *bench) start() {
-	b.runtime = coord.New(coord.Options[*recorder]{Topic: topic, Journal: b.journal, LoadBufferBytes: 1,
+	b.runtime = coord.New(coord.Options[*recorder]{Topic: topic, Journal: b.journal, LoadBufferBytes: 1, Settled: b.settled,
 		New: func(e *coord.Env) *recorder {
 			r := &recorder{env: e}
 			if b.prepare != nil {
@@ -284,28 +285,82 @@ func TestMarkerWhileLoading(t *testing.T) {
 			t.Errorf("while loading: %v", err)
 		}
 		second := b.journal.Mark(tp0, 2, 0, false)
-		b.runtime.Marker(0, second, 2, 0, false)
+		applied, _ := b.runtime.Marker(0, second, 2, 0, false)
+		if closed(applied) {
+			t.Error("applied while loading")
+		}
 		b.journal.FailReads(tp0, nil)
 		time.Sleep(time.Second)
 		b.expect(r, "marker 1/0 true", "marker 2/0 false", "loaded")
+		if !closed(applied) {
+			t.Error("not told that it was applied")
+		}
 	})
 }
 
-// A marker waits for the callbacks of what lies below it in the log.
+func closed(c <-chan struct{}) bool {
+	synctest.Wait()
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// A marker waits for the callbacks of what lies below it in the log, and for its own replication.
 func TestMarkerAfterAppends(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		r := b.lead(0)
 		b.expect(r, "loaded")
 		b.journal.Hold(tp0)
 		b.must(func(m *recorder) { m.write("a", "1") })
-		first := b.journal.Mark(tp0, 1, 0, true)
+		first, _ := b.runtime.Marker(0, b.journal.Mark(tp0, 1, 0, true), 1, 0, true)
 		b.must(func(m *recorder) { m.write("b", "2") })
-		second := b.journal.Mark(tp0, 2, 0, true)
-		b.runtime.Marker(0, second, 2, 0, true)
-		b.runtime.Marker(0, first, 1, 0, true)
+		second, _ := b.runtime.Marker(0, b.journal.Mark(tp0, 2, 0, true), 2, 0, true)
 		b.expect(r)
+		if closed(first) || closed(second) {
+			t.Error("applied before it was replicated")
+		}
 		b.journal.Release(tp0)
-		b.expect(r, "a at 0/0", "b at 0/2", "marker 2/0 true", "marker 1/0 true")
+		b.expect(r, "a at 0/0", "marker 1/0 true", "b at 0/2", "marker 2/0 true")
+		if !closed(first) || !closed(second) {
+			t.Error("not told that it was applied")
+		}
+	})
+}
+
+// A marker that replicates slowly is waited for as long as it takes.
+func TestMarkerIsNotGivenUp(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		r := b.lead(0)
+		b.expect(r, "loaded")
+		b.journal.Hold(tp0)
+		applied, _ := b.runtime.Marker(0, b.journal.Mark(tp0, 1, 0, true), 1, 0, true)
+		time.Sleep(time.Minute)
+		b.must(func(m *recorder) { m.write("a", "1") })
+		time.Sleep(time.Minute)
+		b.expect(r, "a failed: false")
+		b.journal.Release(tp0)
+		time.Sleep(time.Second)
+		b.expect(r, "marker 1/0 true")
+		if !closed(applied) {
+			t.Error("not told that it was applied")
+		}
+	})
+}
+
+func TestMarkerOfAnEndedMachine(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.lead(0)
+		b.journal.Hold(tp0)
+		_, ended := b.runtime.Marker(0, b.journal.Mark(tp0, 1, 0, true), 1, 0, true)
+		b.resign(1)
+		if !closed(ended) {
+			t.Error("the end of the machine is not told")
+		}
+		r := b.lead(2)
+		b.expect(r, "marker 1/0 true", "loaded")
 	})
 }
 
@@ -503,4 +558,25 @@ func TestPositions(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Where that was asked for, nothing is coordinated before all that was read is on all in-sync replicas.
+func TestSettled(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.stop()
+		b.settled = true
+		b.start()
+		b.lead(0)
+		b.journal.Hold(tp0)
+		b.must(func(m *recorder) { m.write("a", "1") })
+		b.resign(1)
+		r := b.lead(2)
+		b.expect(r, "replay a=1 at 0/0 producer -1 txn false")
+		if err := b.do(func(*recorder) {}); !errors.Is(err, coord.ErrLoading) {
+			t.Errorf("before the log is replicated: %v", err)
+		}
+		b.journal.Release(tp0)
+		b.expect(r, "loaded")
+		b.must(func(*recorder) {})
+	})
 }

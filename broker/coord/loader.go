@@ -53,6 +53,22 @@ func (s *shard[M]) load(ctx context.Context, turns chan struct{}, bufferSize int
 	}
 }
 
+// settle waits until all that was replayed is on all in-sync replicas, and says whether it is. It fails when ctx ends.
+func (s *shard[M]) settle(ctx context.Context) bool {
+	for pause := firstLoadPause; ; pause = min(2*pause, lastLoadPause) {
+		err := s.journal.Await(ctx, s.tp, s.epoch(), s.loadedTo-1)
+		if err == nil || ctx.Err() != nil {
+			return ctx.Err() == nil
+		}
+		s.log.Info("what was loaded is not replicated yet", zap.Int64("offset", s.loadedTo), zap.Error(err))
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
 // replay gives the machine what lies between from, or the log start if that is later, and the log end, and returns how far it got.
 func (s *shard[M]) replay(ctx context.Context, from int64, bufferSize int) (next int64, err error) {
 	dec := record.AcquireDecompressor()

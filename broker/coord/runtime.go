@@ -19,6 +19,9 @@ type Options[M Machine] struct {
 	// Partitions is how many partitions the topic has. While that is not known, n is how many it will have if it is created,
 	// and nothing is coordinated. It must not change while the topic exists: keys would move away from their state.
 	Partitions func() (n int32, known bool)
+	// Settled: nothing is coordinated before all that was replayed is on all in-sync replicas, so that no other leader can come
+	// who does not have it.
+	Settled bool
 	// LoadBufferBytes is how much of a log is read at a time while loading.
 	LoadBufferBytes int
 	// MaxBatchBytes is how large a batch may be that is put together from several appends.
@@ -137,7 +140,7 @@ func (r *Runtime[M]) startLocked(s *shard[M]) {
 	s.cancel = cancel
 	r.running.Go(func() {
 		defer cancel()
-		s.run(ctx, r.turns, r.o.LoadBufferBytes)
+		s.run(ctx, r.turns, r.o.LoadBufferBytes, r.o.Settled)
 	})
 }
 
@@ -243,12 +246,21 @@ func (r *Runtime[M]) Each(ctx context.Context, event func(partition int32, m M))
 	return loading
 }
 
-// Marker says that a transaction's marker, at an offset of a partition of the topic, is on all in-sync replicas.
-func (r *Runtime[M]) Marker(partition int32, offset, producerID int64, producerEpoch int16, committed bool) {
+// Marker says that a transaction's marker was appended at an offset of a partition of the topic. It returns a channel that is closed
+// when the machine has been given it, which is when it is on all in-sync replicas; nil if there is no machine here. Who lets
+// the producer begin its next transaction waits for that: the machine must not take what comes then for part of this one.
+//
+// If there is a machine, and it ends before, ended is closed instead: the next one will read the marker.
+func (r *Runtime[M]) Marker(partition int32, offset, producerID int64, producerEpoch int16, committed bool) (applied, ended <-chan struct{}) {
 	r.mu.Lock()
 	s := r.mu.shards[partition]
 	r.mu.Unlock()
-	if s != nil {
-		s.mail.put(func() { s.marked(marker{offset, producerID, producerEpoch, committed}) })
+	if s == nil {
+		return nil, nil
 	}
+	m := &marker{at: offset, id: producerID, epoch: producerEpoch, committed: committed, applied: make(chan struct{})}
+	if !s.mail.put(func() { s.marked(m) }) {
+		return nil, nil
+	}
+	return m.applied, s.gone
 }

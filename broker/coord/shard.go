@@ -35,14 +35,14 @@ func newShard[M Machine](r *Runtime[M], partition int32, epoch meta.LeaderEpoch)
 }
 
 // run is the life of a shard: it loads, runs events, and ends with ctx.
-func (s *shard[M]) run(ctx context.Context, loads chan struct{}, bufferSize int) {
+func (s *shard[M]) run(ctx context.Context, loads chan struct{}, bufferSize int, settled bool) {
 	waited := make(chan struct{}) // closed when the awaiter has ended
 	go func() {
 		defer close(waited)
 		s.waits.run(ctx, &s.core, s.complete)
 	}()
 	began := time.Now()
-	if s.load(ctx, loads, bufferSize) {
+	if s.load(ctx, loads, bufferSize) && (!settled || s.settle(ctx)) {
 		s.machine.Loaded()
 		s.flush()
 		s.log.Info("coordinating", zap.Int32("leader_epoch", int32(s.env.LeaderEpoch)), zap.Int64("offset", s.loadedTo), zap.Duration("took", time.Since(began)))
@@ -80,8 +80,9 @@ func (s *shard[M]) serve(ctx context.Context) {
 // unload ends the machine.
 func (s *shard[M]) unload() {
 	s.ended = true
-	gathered := s.gathered.parts
-	for _, e := range s.pending {
+	pending, gathered := s.pending, s.gathered.parts
+	s.pending, s.gathered = nil, gathering{}
+	for _, e := range pending {
 		for _, p := range e.parts {
 			p.done(NoPosition, ErrNotCoordinator)
 		}
@@ -89,30 +90,40 @@ func (s *shard[M]) unload() {
 	for _, p := range gathered {
 		p.done(NoPosition, ErrNotCoordinator)
 	}
-	s.pending, s.gathered, s.markers = nil, gathering{}, nil
 	s.machine.Unloaded()
 	s.log.Info("no longer coordinating", zap.Int32("leader_epoch", int32(s.env.LeaderEpoch)))
 }
 
-// complete runs the callbacks of an append, and lets markers go that waited for it.
+// complete runs the callbacks of an append, or takes up a marker.
 func (s *shard[M]) complete(e *entry) {
-	s.completed(e)
-	for len(s.markers) > 0 && !s.held(s.markers[0].at) {
-		m := s.markers[0]
-		s.markers = s.markers[1:]
-		s.machine.ReplayMarker(m.id, m.epoch, m.committed)
+	if e.marker == nil {
+		s.completed(e)
+		return
 	}
+	s.pending = s.pending[1:]
+	if e.err != nil {
+		// It is in the log, so that it is replicated sooner or later, or somebody else leads.
+		s.env.After(markerRetry, func() { s.awaitMarker(e.marker) })
+		return
+	}
+	s.apply(e.marker)
 }
 
-// marked takes up a marker that is on the replicas.
-func (s *shard[M]) marked(m marker) {
-	switch {
-	case m.at < s.loadedTo: // was replayed
-	case len(s.markers) > 0 || s.held(m.at):
-		s.markers = append(s.markers, m)
-	default:
+func (s *shard[M]) apply(m *marker) {
+	if m.at >= s.loadedTo {
 		s.machine.ReplayMarker(m.id, m.epoch, m.committed)
 	}
+	close(m.applied)
+}
+
+// marked takes up a marker that is in the log.
+func (s *shard[M]) marked(m *marker) {
+	if m.at < s.loadedTo {
+		close(m.applied) // was replayed
+		return
+	}
+	s.flush()
+	s.awaitMarker(m)
 }
 
 // raise takes the leadership into the next epoch.

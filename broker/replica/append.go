@@ -183,6 +183,9 @@ func (m *Manager) Await(ctx context.Context, timeout time.Duration, pending []*P
 	defer m.metrics.waits(waitingProduce)()
 	wake := newWaiter()
 	waits := make([]wait, len(pending))
+	for i := range waits {
+		waits[i].waiter = wake
+	}
 	defer func() {
 		for i := range waits {
 			waits[i].remove()
@@ -196,7 +199,6 @@ func (m *Manager) Await(ctx context.Context, timeout time.Duration, pending []*P
 			if w == nil || w.done {
 				continue
 			}
-			waits[i].waiter = wake
 			w.p.hwWaiters.add(&waits[i], w.end) // also again: a wake-up takes it off the list
 			if !w.settle() {
 				open++

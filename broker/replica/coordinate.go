@@ -63,6 +63,23 @@ func (m *Manager) AwaitReplicated(ctx context.Context, tp meta.TopicPartition, e
 	return w.Err
 }
 
+// StartVerification begins the verification of a producer's transaction before its first batch in a partition this broker leads
+// (KIP-890). needed is false if the transaction is open there already. The guard goes with the append.
+func (m *Manager) StartVerification(tp meta.TopicPartition, producerID int64, producerEpoch int16, baseSequence int32) (guard storage.VerificationGuard, needed bool, err error) {
+	p, err := m.partition(tp)
+	if err != nil {
+		return guard, false, err
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	log, err := p.leaderLogLocked()
+	if err != nil {
+		return guard, false, err
+	}
+	guard = log.StartVerification(producerID, producerEpoch, baseSequence)
+	return guard, guard != storage.VerificationGuard{}, nil
+}
+
 // longerThanAnyWait is the timeout of waits that end with their ctx.
 const longerThanAnyWait = 24 * time.Hour
 
