@@ -132,3 +132,13 @@ func (z *Znodes) create(path, data string) bool {
 	}
 	return err == nil
 }
+
+// Ephemeral returns what a znode holds and the session it belongs to, 0 for none.
+func (z *Znodes) Ephemeral(path string) (data string, session int64, found bool) {
+	z.t.Helper()
+	b, stat, found := z.get(path)
+	if !found {
+		return "", 0, false
+	}
+	return string(b), stat.EphemeralOwner, true
+}
