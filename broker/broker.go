@@ -35,6 +35,8 @@ type Options struct {
 	Version string // of the program, for /metrics
 	Logging *Logging
 	Metrics *prometheus.Registry
+	// System holds Java's system properties as operators set them in KAFKA_OPTS. Those about logins are heeded.
+	System map[string]string
 	// Ready, if not nil, is called once when the broker serves requests.
 	Ready func(b *Broker)
 }

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kraal-mq/kraal/broker/config"
+	"github.com/kraal-mq/kraal/broker/sasl/jaas"
 	"github.com/kraal-mq/kraal/zkstore"
 	"github.com/kraal-mq/kraal/zkstore/meta"
 )
@@ -121,7 +122,10 @@ func (e *fatalError) Error() string { return e.err.Error() }
 
 // connect opens the first session. ZooKeeper may be away: the broker waits for it.
 func (l *lifecycle) connect(ctx context.Context) error {
-	o, err := zkOptions(l.b.dynamic.Current(), l.b.o.Logging.Logger("zookeeper"), l.metrics)
+	o, err := zkOptions(l.b.dynamic.Current(), l.b.o.System, l.b.o.Logging.Logger("zookeeper"), l.metrics)
+	if err == nil {
+		err = o.Validate()
+	}
 	if err != nil {
 		return err
 	}
@@ -139,14 +143,18 @@ func (l *lifecycle) connect(ctx context.Context) error {
 	return nil
 }
 
-func zkOptions(cfg *config.Config, log *zap.Logger, m *zkstore.Metrics) (zkstore.Options, error) {
+func zkOptions(cfg *config.Config, system map[string]string, log *zap.Logger, m *zkstore.Metrics) (zkstore.Options, error) {
 	z := cfg.ZooKeeper
 	o := zkstore.Options{Connect: z.Connect, SessionTimeout: z.SessionTimeout, ConnectTimeout: z.ConnectionTimeout,
 		MaxInFlight: inFlight(z.MaxInFlightRequests), SetACL: z.SetACL, Logger: log, Metrics: m}
+	login, err := jaas.ZooKeeperLogin(z.JAASConfig, system)
+	if err != nil {
+		return o, fmt.Errorf("login to ZooKeeper: %w", err)
+	}
+	o.SASL = (*zkstore.SASL)(login)
 	if !z.SSL.ClientEnable {
 		return o, nil
 	}
-	var err error
 	o.TLS, err = zkTLS(z.SSL)
 	return o, err
 }

@@ -49,7 +49,7 @@ type Session struct {
 // had within the connect timeout.
 func Connect(ctx context.Context, o Options) (*Session, error) {
 	o = o.withDefaults()
-	if err := o.validate(); err != nil {
+	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	hosts, chroot, err := splitConnect(o.Connect)

@@ -142,3 +142,22 @@ func (z *Znodes) Ephemeral(path string) (data string, session int64, found bool)
 	}
 	return string(b), stat.EphemeralOwner, true
 }
+
+// ACL returns who may do what with a znode, as scheme:id:letters; nothing if that is not for strangers to know.
+func (z *Znodes) ACL(path string) (acl []string) {
+	z.t.Helper()
+	entries, _, err := z.conn.GetACL(z.chroot + path)
+	if err != nil && !errors.Is(err, zk.ErrNoAuth) {
+		z.t.Fatalf("read the ACL of %s: %v", path, err)
+	}
+	for _, e := range entries {
+		text := e.Scheme + ":" + e.ID + ":"
+		for i, letter := range "rwcda" {
+			if e.Perms&(1<<i) != 0 {
+				text += string(letter)
+			}
+		}
+		acl = append(acl, text)
+	}
+	return acl
+}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/kraal-mq/kraal/broker"
 	"github.com/kraal-mq/kraal/broker/config"
+	"github.com/kraal-mq/kraal/broker/sasl/jaas"
 )
 
 // Command returns the server command; as kafka-server-start it is Kafka's script of that name.
@@ -26,7 +27,8 @@ func Command() *cli.Command {
 		Usage:     "run a broker",
 		ArgsUsage: "server.properties",
 		Description: "Runs a broker until SIGTERM or SIGINT, which stop it cleanly; a second one ends it at once.\n" +
-			"Settings are Kafka's, read from the properties file; --override replaces single ones.",
+			"Settings are Kafka's, read from the properties file; --override replaces single ones. Of KAFKA_OPTS the system\n" +
+			"property -Djava.security.auth.login.config=FILE is heeded, for the login to ZooKeeper.",
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "override", Usage: "`property=value` to use in place of the file's; may be repeated"},
 		},
@@ -55,7 +57,8 @@ func run(c *cli.Context) error {
 	}
 	ctx, stop := untilSignal(log)
 	defer stop()
-	b := broker.New(broker.Options{Config: static, Version: c.App.Version, Logging: logging, Metrics: prometheus.NewRegistry()})
+	b := broker.New(broker.Options{Config: static, Version: c.App.Version, Logging: logging, Metrics: prometheus.NewRegistry(),
+		System: jaas.SystemProperties(os.Getenv("KAFKA_OPTS"))})
 	if err := b.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		log.Error(err.Error())
 		return cli.Exit("", 1)
