@@ -130,14 +130,14 @@ func (l *lifecycle) connect(ctx context.Context) error {
 		return err
 	}
 	var s *zkstore.Session
-	err = l.retry(ctx, "connecting to ZooKeeper at "+o.Connect, func(ctx context.Context) (err error) {
+	err = l.retry(ctx, "connecting to ZooKeeper", func(ctx context.Context) (err error) {
 		if s, err = zkstore.Connect(ctx, o); errors.Is(err, zkstore.ErrAuthFailed) {
 			return &fatalError{err}
 		}
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("connect to ZooKeeper at %s: %w", o.Connect, err)
+		return err
 	}
 	l.current.Store(&attached{session: s, store: zkstore.New(s)})
 	return nil
@@ -344,7 +344,8 @@ func (l *lifecycle) Run(ctx context.Context) error {
 			}
 			continue
 		}
-		l.log.Warn("ZooKeeper session ended; this broker is off the register until it has a new one", zap.Error(a.session.Err()))
+		l.log.Warn("the ZooKeeper session is over; until there is a new one this broker is registered nowhere, and others may be elected",
+			zap.String("session", fmt.Sprintf("%#x", a.session.ID())), zap.Error(a.session.Err()))
 		// The controller must have resigned before this broker can act under a new session.
 		l.b.ctl.Detach()
 		if err := l.renew(ctx, a); err != nil {
