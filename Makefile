@@ -3,7 +3,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED ?= 0
 
-.PHONY: build demo test quick bench fuzz kill faults interop handover cross clean
+.PHONY: build demo test quick bench fuzz kill faults interop handover mixed cross clean
 
 build: ## the one static binary, bin/kraal
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kraal ./tools/kraal
@@ -48,6 +48,9 @@ interop: build ## stock clients of other people against a kraal broker; installs
 HANDOVERS ?= 4
 handover: ## one broker's id and log directory handed to Apache Kafka 3.9.1 and back, HANDOVERS times; installs what it needs
 	KRAAL_HANDOVERS=$(HANDOVERS) ./tools/interop/handover.sh
+
+mixed: ## kraal and Apache Kafka 3.9.1 in one cluster, and swapped for each other broker by broker; installs what it needs
+	./tools/interop/mixed.sh
 
 clean:
 	rm -rf bin dist .run

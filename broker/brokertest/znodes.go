@@ -161,3 +161,11 @@ func (z *Znodes) ACL(path string) (acl []string) {
 	}
 	return acl
 }
+
+// Delete removes a znode if it is there.
+func (z *Znodes) Delete(path string) {
+	z.t.Helper()
+	if err := z.conn.Delete(z.chroot+path, -1); err != nil && !errors.Is(err, zk.ErrNoNode) {
+		z.t.Fatalf("delete %s: %v", path, err)
+	}
+}
