@@ -8,7 +8,7 @@ export CGO_ENABLED ?= 0
 build: ## the one static binary, bin/kraal
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kraal ./tools/kraal
 
-demo: build ## ZooKeeper, a broker, a topic, a message in and out
+demo: ## ZooKeeper, a broker, a topic, a message in and out
 	./tools/demo/run.sh
 
 test: ## vet, every test under the race detector, and the cross builds
