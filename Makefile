@@ -3,7 +3,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED ?= 0
 
-.PHONY: build demo test quick bench fuzz kill faults interop handover mixed cross clean
+.PHONY: build demo test quick bench fuzz kill faults groups interop handover mixed cross clean
 
 build: ## the one static binary, bin/kraal
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kraal ./tools/kraal
@@ -41,6 +41,10 @@ FAULTS ?= 200
 SEED ?= $(shell date +%s)
 faults: ## a fleet of three and its ZooKeepers suffer FAULTS faults, drawn from SEED; then the history is checked
 	KRAAL_FAULTS=$(FAULTS) KRAAL_SEED=$(SEED) go test -run 'TestFaults$$' -count=1 -timeout 24h -v ./broker
+
+GROUPS ?= 2000
+groups: ## GROUPS groups of five members on one coordinator: what they cost it
+	KRAAL_GROUPS=$(GROUPS) go test -run 'TestManyGroups$$' -count=1 -timeout 30m -v ./broker
 
 interop: build ## stock clients of other people against a kraal broker; installs what it needs
 	./tools/interop/run.sh
