@@ -4,6 +4,7 @@ package broker_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -235,6 +237,43 @@ func produceWithoutWaiting(pool *peer.Pool, addr string) error {
 		return err
 	}
 	return wire.Code(answer.(*kmsg.ProduceResponse).Topics[0].Partitions[0].ErrorCode).Err()
+}
+
+// ZooKeeper may be away for longer than any session lasts. Produce goes on meanwhile; within one session timeout of its return all
+// brokers are registered, and there is a controller that does what it is asked.
+func TestZooKeeperRestarts(t *testing.T) {
+	t.Parallel()
+	const session = 6 * time.Second
+	f := startProcFleet(t, map[string]string{"zookeeper.session.timeout.ms": fmt.Sprint(session.Milliseconds())})
+	f.awaitISR(3)
+	f.zk.Stop()
+	began := time.Now()
+	for time.Since(began) < session*3/2 {
+		f.produce()
+	}
+	f.zk.Start()
+	began = time.Now()
+	adm := kadm.NewClient(f.client)
+	testkit.Eventually(t, recovery, "a topic is created", func() bool {
+		_, err := adm.CreateTopic(within(t), 1, 3, nil, "after")
+		return err == nil || errors.Is(err, kerr.TopicAlreadyExists)
+	})
+	created := time.Since(began)
+	testkit.Eventually(t, recovery, "all brokers are registered", func() bool {
+		for id := 1; id <= 3; id++ {
+			if _, registered := f.znodes.SessionOf(id); !registered {
+				return false
+			}
+		}
+		return true
+	})
+	took := time.Since(began)
+	t.Logf("after ZooKeeper's return a topic was created in %v, and all were registered after %v", created, took)
+	if took > session+slack {
+		t.Errorf("the fleet was complete only %v after ZooKeeper's return", took)
+	}
+	f.awaitISR(3)
+	f.produce()
 }
 
 // A topic that is deleted while it moves is deleted in the end, whoever is controller, and whoever is away meanwhile.

@@ -29,7 +29,7 @@ type lifecycle struct {
 	current  atomic.Pointer[attached]
 	stopping atomic.Bool
 	// leaveBy is until when a stopping broker waits for ZooKeeper; zero before. It belongs to the goroutine that stops the broker.
-	leaveBy time.Time
+	leaveBy  time.Time
 	features *featureEpoch
 	// advertised is what the present registration says; nil before the first. It belongs to whoever registers: the start, then Run.
 	advertised []meta.Endpoint

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/kraal-mq/kraal/broker/metadata"
 	"github.com/kraal-mq/kraal/broker/record"
@@ -76,6 +77,7 @@ type node struct {
 	ended   chan struct{}
 
 	sessions map[int32]*testSession
+	said     *observer.ObservedLogs
 	requests []string // what others asked of this node
 	polls    int      // how many fetches came
 	roles    []RoleChange
@@ -132,7 +134,9 @@ func (n *node) start() {
 		}})
 	check(n.f.t, err)
 	n.logs, n.cache, n.sessions = logs, metadata.NewCache(), map[int32]*testSession{}
-	n.m = New(Options{BrokerID: n.id, Config: n.f.cfg, Logs: logs, Metadata: n.cache, Proposer: n.f, Logger: zap.NewNop(), Metrics: n.metrics,
+	core, said := observer.New(zap.InfoLevel)
+	n.said = said
+	n.m = New(Options{BrokerID: n.id, Config: n.f.cfg, Logs: logs, Metadata: n.cache, Proposer: n.f, Logger: zap.New(core), Metrics: n.metrics,
 		MayLead: n.mayLead.Load, MoveQuota: n.moves, LeaderQuota: n.leads, FollowerQuota: n.follows,
 		OnRoles: func(c []RoleChange) { n.roles = append(n.roles, c...) },
 		Follow: func(leader meta.BrokerID, number int) Leader {

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/kraal-mq/kraal/zkstore/meta"
 )
 
@@ -49,6 +51,37 @@ func TestAFollowerThatLagsLeavesTheISR(t *testing.T) {
 		}
 		f.wantISR(1, tp, 1, 2)
 		f.wantState(1, tp, "start 0 hw 2 leo 2 epochs 0@0")
+	})
+}
+
+// The leader's log says why it wants the ISR smaller: which follower, how far behind, and since when.
+func TestTheLogSaysWhyTheISRShrinks(t *testing.T) {
+	inFleet(t, 3, testConfig(), func(t *testing.T, f *fleet) {
+		tp := f.create("orders", 1, 2, 3)
+		check(t, f.commit(tp, 1))
+		time.Sleep(time.Second)
+		f.setDeaf(1, 3, true)
+		deaf := time.Now()
+		f.write(tp, 7)
+		for slices.Contains(f.isr(1, tp), 3) {
+			time.Sleep(100 * time.Millisecond)
+		}
+		said := f.nodes[1].said.FilterMessage("proposing an ISR change").FilterField(zap.Int32("follower", 3)).All()
+		if len(said) != 1 {
+			t.Fatalf("said %d times", len(said))
+		}
+		got := said[0].ContextMap()
+		since, _ := got["last_caught_up"].(time.Time)
+		fetched, _ := got["last_fetch"].(time.Time)
+		if got["topic"] != "orders" || got["partition"] != int32(0) || got["behind"] != int64(7) || got["follower_leo"] != int64(1) || got["leo"] != int64(8) ||
+			got["why"] != "stopped fetching" {
+			t.Errorf("said %v", got)
+		}
+		for _, at := range []time.Time{since, fetched} {
+			if ago := deaf.Sub(at); ago < 0 || ago > f.cfg.FetchWaitMax {
+				t.Errorf("it fell silent at %v, and is said to have been there last at %v", deaf, at)
+			}
+		}
 	})
 }
 
