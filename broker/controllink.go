@@ -85,9 +85,7 @@ func (l *controllerLink) propose(ctx context.Context, batch []proposal) {
 	for {
 		decisions, err := l.alterPartition(ctx, batch)
 		if err == nil {
-			for i, p := range batch {
-				p.decide(decisions[i])
-			}
+			l.pass(ctx, batch, decisions)
 			return
 		}
 		l.log.Debug("the controller could not be asked for ISR changes, trying again", zap.Error(err))
@@ -96,6 +94,23 @@ func (l *controllerLink) propose(ctx context.Context, batch []proposal) {
 			return
 		case <-time.After(alterPartitionRetry):
 		}
+	}
+}
+
+// pass hands the decisions over. Those that are none lead to the same proposal at once: before that, there is a pause.
+func (l *controllerLink) pass(ctx context.Context, batch []proposal, decisions []replica.ISRDecision) {
+	for _, d := range decisions {
+		if d.Err != nil && !errors.Is(d.Err, replica.ErrProposalRefused) && !errors.Is(d.Err, replica.ErrProposalOutdated) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(alterPartitionRetry):
+			}
+			break
+		}
+	}
+	for i, p := range batch {
+		p.decide(decisions[i])
 	}
 }
 
