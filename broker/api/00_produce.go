@@ -83,7 +83,7 @@ func produce(h *Handler, ctx context.Context, r *transport.Request) transport.Re
 	}
 	for i := range parts {
 		if !parts[i].refused {
-			p.append(&parts[i])
+			p.append(ctx, &parts[i])
 		}
 	}
 	return p.reply()
@@ -187,7 +187,7 @@ func (p *production) fail(rp *kmsg.ProduceResponseTopicPartition, code wire.Code
 	rp.ErrorCode = int16(code)
 }
 
-func (p *production) append(part *accepted) {
+func (p *production) append(ctx context.Context, part *accepted) {
 	rp := part.rp
 	a := p.h.Replicas.Append(replica.AppendRequest{
 		Partition:    part.tp,
@@ -199,7 +199,7 @@ func (p *production) append(part *accepted) {
 		NoZstd:       p.req.Version < 7,
 	})
 	if a.Err != nil {
-		p.appendFailed(rp, &a)
+		p.appendFailed(rp, &a, p.h.partitionCode(ctx, part.tp, a.Err))
 		return
 	}
 	if a.Converting > 0 {
@@ -212,8 +212,7 @@ func (p *production) append(part *accepted) {
 	}
 }
 
-func (p *production) appendFailed(rp *kmsg.ProduceResponseTopicPartition, a *replica.Appended) {
-	code := p.h.code(a.Err)
+func (p *production) appendFailed(rp *kmsg.ProduceResponseTopicPartition, a *replica.Appended, code wire.Code) {
 	p.fail(rp, code)
 	if a.Stored && reportsLogStart(code) {
 		rp.LogStartOffset = a.LogStartOffset

@@ -125,7 +125,7 @@ func (f *fetching) refusal(ctx context.Context, p *fetchsession.Partition, unaut
 	case !fromReplica && !f.h.topicAllowed(f.r.Conn, acl.Read, p.Topic):
 		return wire.ErrTopicAuthorizationFailed
 	case f.h.Metadata.Load().Partition(p.Topic, p.Partition) == nil:
-		return f.h.unknownTopic(ctx, p.Topic)
+		return f.h.unknownPartition(ctx, p.Topic, p.Partition)
 	}
 	return wire.None
 }

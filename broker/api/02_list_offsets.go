@@ -75,23 +75,15 @@ func (h *Handler) listOffset(ctx context.Context, req *kmsg.ListOffsetsRequest, 
 	}
 	if req.Version == 0 {
 		offsets, err := h.Replicas.LegacyOffsets(q, int(max(0, p.MaxNumOffsets)))
-		rp.OldStyleOffsets, rp.ErrorCode = offsets, int16(h.offsetsCode(ctx, topic, err))
+		rp.OldStyleOffsets, rp.ErrorCode = offsets, int16(h.partitionCode(ctx, q.Partition, err))
 		return
 	}
 	found, err := h.Replicas.LookupOffset(q)
-	code := h.offsetsCode(ctx, topic, err)
+	code := h.partitionCode(ctx, q.Partition, err)
 	if code == wire.ErrOffsetNotAvailable && req.Version < 5 {
 		code = wire.ErrLeaderNotAvailable
 	}
 	rp.ErrorCode, rp.Offset, rp.Timestamp, rp.LeaderEpoch = int16(code), found.Offset, found.Timestamp, int32(found.LeaderEpoch)
-}
-
-func (h *Handler) offsetsCode(ctx context.Context, topic string, err error) wire.Code {
-	code := h.code(err)
-	if code == wire.ErrUnknownTopicOrPartition && h.Metadata.Load().Topic(topic) == nil {
-		code = h.unknownTopic(ctx, topic)
-	}
-	return code
 }
 
 // knowsTimestamp reports whether a special timestamp has a meaning in a version.

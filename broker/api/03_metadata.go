@@ -127,7 +127,7 @@ func (m *metadataAnswer) allTopics() {
 		}
 	}
 	for t := range m.snapshot.Topics() {
-		if m.h.topicAllowed(m.c.Conn, acl.Describe, t.Name) {
+		if _, unseen := m.snapshot.unseen[t.Name]; !unseen && m.h.topicAllowed(m.c.Conn, acl.Describe, t.Name) {
 			m.add(t)
 		}
 	}
@@ -176,7 +176,7 @@ func (m *metadataAnswer) byIDs() {
 		if asked.TopicID == [16]byte{} {
 			continue
 		}
-		if t := m.snapshot.TopicByID(asked.TopicID); t != nil {
+		if t := m.snapshot.TopicByID(asked.TopicID); t != nil && m.snapshot.Topic(t.Name) != nil {
 			known = append(known, t)
 		} else {
 			m.put(m.failure(nil, asked.TopicID, unknown))

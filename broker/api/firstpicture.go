@@ -10,6 +10,7 @@ import (
 
 	"github.com/kraal-mq/kraal/broker/metadata"
 	"github.com/kraal-mq/kraal/broker/wire"
+	"github.com/kraal-mq/kraal/zkstore/meta"
 )
 
 const (
@@ -23,8 +24,8 @@ const (
 )
 
 // firstPicture settles what a freshly started broker may say. A controller tells a broker first who is alive, and of topics
-// later, perhaps in several requests: until then topics that exist would be denied, and clients would drop what they hold for
-// them. So at first what is missing is looked for in ZooKeeper.
+// later, perhaps in several requests, some partitions of a topic before others: until then what exists would be denied, and
+// clients would drop what they hold for it. So at first what is missing is looked for in ZooKeeper.
 type firstPicture struct {
 	settled atomic.Bool // nothing is missing any more
 
@@ -33,6 +34,7 @@ type firstPicture struct {
 		word   time.Time // when it was first seen that the controller has spoken
 		listed time.Time // when ZooKeeper was last asked
 		topics []string
+		sizes  map[string]int // the number of partitions, of topics that the controller has told of
 		err    error
 	}
 }
@@ -40,12 +42,20 @@ type firstPicture struct {
 // picture is the fleet as far as this broker has heard.
 type picture struct {
 	*metadata.Snapshot
-	// whole: what is missing does not exist, except what is in unseen.
+	// whole: what is missing does not exist, except the topics in unseen, of which not all partitions are known, or none.
 	whole  bool
 	unseen map[string]struct{}
 }
 
-// mayHave reports whether a topic exists, or may exist.
+// Topic returns a topic all of whose partitions are known.
+func (p *picture) Topic(name string) *metadata.Topic {
+	if _, unseen := p.unseen[name]; unseen {
+		return nil
+	}
+	return p.Snapshot.Topic(name)
+}
+
+// mayHave reports whether a topic exists, or may exist, of which not everything is known.
 func (p *picture) mayHave(topic string) bool {
 	_, unseen := p.unseen[topic]
 	return !p.whole || unseen
@@ -106,9 +116,11 @@ func (h *Handler) lookAtPicture(ctx context.Context) *picture {
 		f.mu.listed = now
 		p.Snapshot = h.Metadata.Load() // not older than the list
 	}
+	h.sizeUpLocked(ctx, p.Snapshot)
 	p.unseen = make(map[string]struct{})
 	for _, name := range f.mu.topics {
-		if p.Topic(name) == nil {
+		size, known := f.mu.sizes[name]
+		if t := p.Snapshot.Topic(name); t == nil || !known || len(t.Partitions) < size {
 			p.unseen[name] = struct{}{}
 		}
 	}
@@ -124,14 +136,45 @@ func (h *Handler) lookAtPicture(ctx context.Context) *picture {
 	return p
 }
 
+// sizeUpLocked looks how many partitions the topics have that were told of; first.mu is held.
+func (h *Handler) sizeUpLocked(ctx context.Context, s *metadata.Snapshot) {
+	f := &h.first
+	var unread []string
+	for _, name := range f.mu.topics {
+		if _, known := f.mu.sizes[name]; !known && s.Topic(name) != nil {
+			unread = append(unread, name)
+		}
+	}
+	if len(unread) == 0 || f.mu.err != nil {
+		return
+	}
+	var topics map[string]meta.TopicAssignment
+	if topics, _, f.mu.err = h.Znodes().Topics(ctx, unread); f.mu.err != nil {
+		return
+	}
+	if f.mu.sizes == nil {
+		f.mu.sizes = make(map[string]int)
+	}
+	for _, name := range unread {
+		f.mu.sizes[name] = len(topics[name].Partitions) // of one that cannot be read nobody knows more
+	}
+}
+
 // unknownLook bounds the look into ZooKeeper for a request that has other things to do.
 const unknownLook = time.Second
 
-// unknownTopic is the answer to who wants to write to or read from a topic that this broker has not heard of: denied, unless the topic may
-// exist. Then the truth is that this broker does not lead it, as far as it knows. Clients look for the leader then, and go on;
+// unknownTopic is the answer to who wants to write to or read from a topic, or a partition, that this broker has not heard of:
+// denied, unless it may exist. Then the truth is that this broker does not lead it, as far as it knows. Clients look for the leader then, and go on;
 // while a topic that is denied a few times is given up, and what is buffered for it with it.
 func (h *Handler) unknownTopic(ctx context.Context, topic string) wire.Code {
-	return h.orNotLeader(ctx, wire.ErrUnknownTopicOrPartition, func(p *picture) bool { return p.Topic(topic) != nil || p.mayHave(topic) })
+	return h.unknownPartition(ctx, topic, -1)
+}
+
+func (h *Handler) unknownPartition(ctx context.Context, topic string, partition int32) wire.Code {
+	return h.orNotLeader(ctx, wire.ErrUnknownTopicOrPartition, func(p *picture) bool {
+		t := p.Topic(topic)
+		return p.mayHave(topic) || t != nil && (partition < 0 || t.Partition(partition) != nil)
+	})
 }
 
 // unknownTopicID is the same for topics that are named by their id.
@@ -149,6 +192,15 @@ func (h *Handler) orNotLeader(ctx context.Context, denied wire.Code, mayExist fu
 		return wire.ErrNotLeaderOrFollower
 	}
 	return denied
+}
+
+// partitionCode is the code for what happened to a request's partition.
+func (h *Handler) partitionCode(ctx context.Context, tp meta.TopicPartition, err error) wire.Code {
+	code := h.code(err)
+	if code == wire.ErrUnknownTopicOrPartition {
+		code = h.unknownPartition(ctx, tp.Topic, tp.Partition)
+	}
+	return code
 }
 
 // acquainted returns the picture of the fleet once it names brokers, having waited a bounded time for that.

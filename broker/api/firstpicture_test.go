@@ -9,7 +9,9 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/kraal-mq/kraal/broker/transport"
 	"github.com/kraal-mq/kraal/broker/wire"
+	"github.com/kraal-mq/kraal/zkstore/meta"
 )
 
 // topicList is a ZooKeeper that knows the names of topics.
@@ -25,8 +27,22 @@ func (l *topicList) TopicNames(context.Context) ([]string, error) {
 	return l.names, l.err
 }
 
-// tell sends a handler's broker an UpdateMetadata about the given topics.
-func tell(h *Handler, topics ...string) {
+// Topics says that every topic has partitions 0 to 2 if its name is "large", and else partition 0.
+func (l *topicList) Topics(_ context.Context, names []string) (map[string]meta.TopicAssignment, map[string]error, error) {
+	topics := map[string]meta.TopicAssignment{}
+	for _, name := range names {
+		topics[name] = meta.TopicAssignment{Partitions: map[int32]meta.Assignment{0: {}}}
+		if name == "large" {
+			topics[name] = meta.TopicAssignment{Partitions: map[int32]meta.Assignment{0: {}, 1: {}, 2: {}}}
+		}
+	}
+	return topics, nil, l.err
+}
+
+// tell sends a handler's broker an UpdateMetadata about partition 0 of the given topics.
+func tell(h *Handler, topics ...string) { tellOf(h, 0, topics...) }
+
+func tellOf(h *Handler, partition int32, topics ...string) {
 	req := kmsg.NewPtrUpdateMetadataRequest()
 	req.Version, req.ControllerID = 8, 1
 	b := kmsg.NewUpdateMetadataRequestLiveBroker()
@@ -39,7 +55,7 @@ func tell(h *Handler, topics ...string) {
 		t := kmsg.NewUpdateMetadataRequestTopicState()
 		t.Topic = name
 		p := kmsg.NewUpdateMetadataRequestTopicPartition()
-		p.Leader, p.ISR, p.Replicas = 1, []int32{1}, []int32{1}
+		p.Partition, p.Leader, p.ISR, p.Replicas = partition, 1, []int32{1}, []int32{1}
 		t.PartitionStates = append(t.PartitionStates, p)
 		req.TopicStates = append(req.TopicStates, t)
 	}
@@ -127,6 +143,37 @@ func TestFirstPictureWithBrokenTopic(t *testing.T) {
 		}
 		if took := time.Since(began); took > firstPictureGrace+firstWord {
 			t.Errorf("waited for %v", took)
+		}
+	})
+}
+
+// TestFirstPictureOfATopic: a topic of which some partitions were told of is not shown in part. Clients take partitions for gone then,
+// or the answer for nonsense.
+func TestFirstPictureOfATopic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := handler(t, &scripted{})
+		h.Znodes = func() Znodes { return &topicList{names: []string{"a", "large"}} }
+		tell(h, "a")
+		tellOf(h, 2, "large")
+		if p, took := lookup(t, h, "large"); p.Topic("large") != nil || !p.mayHave("large") || p.Topic("a") == nil || took != firstWord {
+			t.Errorf("one of three partitions: %+v after %v", p, took)
+		}
+		if got := h.unknownPartition(t.Context(), "large", 1); got != wire.ErrNotLeaderOrFollower {
+			t.Errorf("a partition that was not told of: %v", got)
+		}
+		if got := h.unknownPartition(t.Context(), "a", 1); got != wire.ErrUnknownTopicOrPartition {
+			t.Errorf("a partition that does not exist: %v", got)
+		}
+		resp := kmsg.NewPtrMetadataResponse()
+		m := metadataAnswer{h: h, c: &call{Request: &transport.Request{}}, req: kmsg.NewPtrMetadataRequest(), resp: resp, snapshot: h.informed(t.Context(), []string{"large"})}
+		m.byName("large")
+		if len(resp.Topics) != 1 || wire.Code(resp.Topics[0].ErrorCode) != wire.ErrLeaderNotAvailable || len(resp.Topics[0].Partitions) != 0 {
+			t.Errorf("the answer to a Metadata request: %+v", resp.Topics)
+		}
+		time.AfterFunc(time.Second, func() { tellOf(h, 0, "large") })
+		time.AfterFunc(2*time.Second, func() { tellOf(h, 1, "large") })
+		if p, took := lookup(t, h, "large"); p.Topic("large") == nil || took != 2*time.Second || !h.first.settled.Load() {
+			t.Errorf("all: %+v after %v", p, took)
 		}
 	})
 }
