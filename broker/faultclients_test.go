@@ -36,7 +36,8 @@ type faultLoad struct {
 	stopProducing, stopReads, giveUp context.CancelFunc
 	producers, readers               sync.WaitGroup
 	// accepted is when the latest record of each producer and partition was sent that has been acknowledged, in Unix nanoseconds.
-	accepted [faultProducers + 1][faultPartitions]atomic.Int64
+	accepted [faultProducers + 1][]atomic.Int64
+	admin    *faultAdmin
 }
 
 // startLoad begins to produce, consume and observe.
@@ -52,6 +53,11 @@ func (r *faultRun) startLoad() *faultLoad {
 		l.producers.Wait()
 		l.readers.Wait()
 	})
+	for slot := range l.accepted {
+		l.accepted[slot] = make([]atomic.Int64, len(faultPartitions))
+	}
+	l.admin = newFaultAdmin(l, r.seed)
+	l.producers.Go(l.admin.run)
 	for i := range faultProducers {
 		l.producers.Go(func() {
 			for life := 0; l.producing.Err() == nil; life++ {
@@ -99,7 +105,8 @@ func (l *faultLoad) produce(slot int, name string, opts ...kgo.Opt) {
 	tick := time.NewTicker(producePause)
 	defer tick.Stop()
 	for n := 0; l.producing.Err() == nil && l.patience.Err() == nil && (loose || n < producerLife); n++ {
-		p := testkit.HistoryPartition{Topic: faultTopic, Partition: int32(n % faultPartitions)}
+		at := n % len(faultPartitions)
+		p := faultPartitions[at]
 		number := l.r.history.Send(name, p)
 		sent := time.Now().UnixNano()
 		c.Produce(l.patience, &kgo.Record{Topic: p.Topic, Partition: p.Partition, Value: faultValue(name, number)}, func(rec *kgo.Record, err error) {
@@ -110,7 +117,7 @@ func (l *faultLoad) produce(slot int, name string, opts ...kgo.Opt) {
 				return
 			}
 			l.r.history.Acknowledge(testkit.Placed{HistoryPartition: p, Offset: rec.Offset, Written: testkit.Written{Producer: name, Number: number}})
-			raise(&l.accepted[slot][p.Partition], sent)
+			raise(&l.accepted[slot][at], sent)
 		})
 		<-tick.C
 	}
@@ -138,11 +145,14 @@ func placedRecord(rec *kgo.Record) (testkit.Placed, error) {
 
 // consumer returns a client that reads all partitions, and is told of everything that makes it jump.
 func (l *faultLoad) consumer(from kgo.Offset) *kgo.Client {
-	offsets := map[int32]kgo.Offset{}
-	for p := range int32(faultPartitions) {
-		offsets[p] = from
+	offsets := map[string]map[int32]kgo.Offset{}
+	for _, topic := range faultTopics {
+		offsets[topic.name] = map[int32]kgo.Offset{}
+		for p := range int32(topic.partitions) {
+			offsets[topic.name][p] = from
+		}
 	}
-	return l.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{faultTopic: offsets}), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+	return l.client(kgo.ConsumePartitions(offsets), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchMaxWait(500*time.Millisecond))
 }
 
@@ -182,7 +192,7 @@ func (l *faultLoad) awaitProgress(when string) time.Duration {
 		for slot := range l.accepted {
 			for p := range l.accepted[slot] {
 				if l.accepted[slot][p].Load() < began.UnixNano() {
-					waiting = append(waiting, fmt.Sprintf("producer %d to partition %d", slot, p))
+					waiting = append(waiting, fmt.Sprintf("producer %d to %s", slot, faultPartitions[p]))
 				}
 			}
 		}
@@ -211,15 +221,15 @@ func (r *faultRun) readAll() ([]testkit.Placed, map[testkit.HistoryPartition]int
 	l := &faultLoad{r: r}
 	ends := map[testkit.HistoryPartition]int64{}
 	total := int64(0)
-	for p := range int32(faultPartitions) {
-		leader, _ := r.znodes.State(faultTopic, int(p))
+	for _, p := range faultPartitions {
+		leader, _ := r.znodes.State(p.Topic, int(p.Partition))
 		o := newObserver(r, leader.Leader)
-		end, err := o.end(r.t.Context(), faultTopic, p)
+		end, err := o.end(r.t.Context(), p.Topic, p.Partition)
 		o.close()
 		if err != nil {
-			r.t.Fatalf("end of partition %d: %v", p, err)
+			r.t.Fatalf("end of %s: %v", p, err)
 		}
-		ends[testkit.HistoryPartition{Topic: faultTopic, Partition: p}] = end
+		ends[p] = end
 		total += end
 	}
 	c := l.consumer(kgo.NewOffset().AtStart())

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kraal-mq/kraal/broker/brokertest"
+	"github.com/kraal-mq/kraal/tools/testkit"
 )
 
 // faultKind is something that happens to a fleet. begin makes it happen and says what it was; end, if there is one, is called after a
@@ -154,10 +155,11 @@ func (r *faultRun) killController(id int) (string, func()) {
 }
 
 func (r *faultRun) expire(id int) (string, func()) {
-	session, registered := r.znodes.SessionOf(id)
-	if !registered {
-		return fmt.Sprintf("broker %d has no session to expire", id), nil
-	}
+	var session int64
+	testkit.Eventually(r.t, recovery, fmt.Sprintf("broker %d has a session", id), func() (registered bool) {
+		session, registered = r.znodes.SessionOf(id)
+		return registered
+	})
 	if err := r.zk.Servers[id-1].EndSession(session); err != nil {
 		return fmt.Sprintf("the session of broker %d was gone already: %v", id, err), nil
 	}

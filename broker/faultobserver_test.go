@@ -48,9 +48,11 @@ func (l *faultLoad) observe(id int) {
 func (o *observer) metadata(ctx context.Context) (*kmsg.MetadataResponse, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	req.Version = 8
-	topic := kmsg.NewMetadataRequestTopic()
-	topic.Topic = kmsg.StringPtr(faultTopic)
-	req.Topics = append(req.Topics, topic)
+	for _, t := range faultTopics {
+		topic := kmsg.NewMetadataRequestTopic()
+		topic.Topic = kmsg.StringPtr(t.name)
+		req.Topics = append(req.Topics, topic)
+	}
 	answer, err := o.pool.Request(ctx, o.addr, req)
 	if err != nil {
 		return nil, err
@@ -67,10 +69,10 @@ func (o *observer) seeEpochs(ctx context.Context) {
 		switch code := wire.Code(t.ErrorCode); code {
 		case wire.None, wire.ErrLeaderNotAvailable:
 		default:
-			o.r.t.Errorf("broker %d says of the topic: %v", o.id, code)
+			o.r.t.Errorf("broker %d says of topic %s: %v", o.id, *t.Topic, code)
 		}
 		for _, p := range t.Partitions {
-			o.r.history.SeeEpoch(testkit.EpochSeen{HistoryPartition: testkit.HistoryPartition{Topic: faultTopic, Partition: p.Partition},
+			o.r.history.SeeEpoch(testkit.EpochSeen{HistoryPartition: testkit.HistoryPartition{Topic: *t.Topic, Partition: p.Partition},
 				Observer: fmt.Sprintf("who asks broker %d for metadata", o.id), Epoch: p.LeaderEpoch})
 		}
 	}
@@ -78,7 +80,7 @@ func (o *observer) seeEpochs(ctx context.Context) {
 
 // end asks how far a partition can be read.
 func (o *observer) end(ctx context.Context, topic string, partition int32) (int64, error) {
-	resp, err := o.ends(ctx, topic, partition)
+	resp, err := o.ends(ctx, testkit.HistoryPartition{Topic: topic, Partition: partition})
 	if err != nil {
 		return 0, err
 	}
@@ -86,17 +88,17 @@ func (o *observer) end(ctx context.Context, topic string, partition int32) (int6
 	return p.Offset, wire.Code(p.ErrorCode).Err()
 }
 
-func (o *observer) ends(ctx context.Context, of string, partitions ...int32) (*kmsg.ListOffsetsResponse, error) {
+func (o *observer) ends(ctx context.Context, partitions ...testkit.HistoryPartition) (*kmsg.ListOffsetsResponse, error) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.Version, req.ReplicaID = 5, -1
-	topic := kmsg.NewListOffsetsRequestTopic()
-	topic.Topic = of
 	for _, p := range partitions {
 		part := kmsg.NewListOffsetsRequestTopicPartition()
-		part.Partition, part.CurrentLeaderEpoch, part.Timestamp = p, -1, -1
+		part.Partition, part.CurrentLeaderEpoch, part.Timestamp = p.Partition, -1, -1
+		topic := kmsg.NewListOffsetsRequestTopic()
+		topic.Topic = p.Topic
 		topic.Partitions = append(topic.Partitions, part)
+		req.Topics = append(req.Topics, topic)
 	}
-	req.Topics = append(req.Topics, topic)
 	answer, err := o.pool.Request(ctx, o.addr, req)
 	if err != nil {
 		return nil, err
@@ -105,12 +107,8 @@ func (o *observer) ends(ctx context.Context, of string, partitions ...int32) (*k
 }
 
 func (o *observer) seeEnds(ctx context.Context) {
-	var all []int32
-	for p := range int32(faultPartitions) {
-		all = append(all, p)
-	}
 	asked := time.Now()
-	resp, err := o.ends(ctx, faultTopic, all...)
+	resp, err := o.ends(ctx, faultPartitions...)
 	heard := time.Now()
 	if err != nil {
 		return
@@ -120,7 +118,7 @@ func (o *observer) seeEnds(ctx context.Context) {
 			if p.ErrorCode != 0 {
 				continue
 			}
-			at := testkit.HistoryPartition{Topic: faultTopic, Partition: p.Partition}
+			at := testkit.HistoryPartition{Topic: t.Topic, Partition: p.Partition}
 			o.r.history.SeeEnd(testkit.EndSeen{HistoryPartition: at, End: p.Offset, Asked: asked, Heard: heard})
 			o.r.history.SeeEpoch(testkit.EpochSeen{HistoryPartition: at, Observer: fmt.Sprintf("who asks broker %d for ends", o.id), Epoch: p.LeaderEpoch})
 		}
