@@ -67,7 +67,12 @@ func TestGoldenBare(t *testing.T) {
 }
 
 // TestGoldenClient replays what three brokers were asked: every request in every version, and the usual mistakes.
-func TestGoldenClient(t *testing.T) {
+func TestGoldenClient(t *testing.T) { testGoldenClient(t, "zookeeper", offsetsInOnePlace()) }
+
+// TestGoldenClientOffsetsInKafka does so of brokers that keep offsets where Kafka does.
+func TestGoldenClientOffsetsInKafka(t *testing.T) { testGoldenClient(t, "kafka", nil) }
+
+func testGoldenClient(t *testing.T, offsetsStorage string, allowed []*allowance) {
 	t.Parallel()
 	zk := zktest.Start(t)
 	addrs, dirs := map[string]string{}, map[string]string{}
@@ -75,7 +80,7 @@ func TestGoldenClient(t *testing.T) {
 		x, y := t.TempDir(), t.TempDir()
 		dirs["/srv/kf/clients/"+id+"/x"], dirs["/srv/kf/clients/"+id+"/y"] = x, y
 		node := brokertest.Start(t, zk.Addr(), map[string]string{
-			"broker.id": id, "listeners": "CLIENT://127.0.0.1:0,INTER://127.0.0.1:0", "inter.broker.listener.name": "INTER",
+			"broker.id": id, "offsets.storage": offsetsStorage, "listeners": "CLIENT://127.0.0.1:0,INTER://127.0.0.1:0", "inter.broker.listener.name": "INTER",
 			"listener.security.protocol.map":   "CLIENT:PLAINTEXT,INTER:PLAINTEXT,SASL:SASL_PLAINTEXT",
 			"log.dirs":                         x + "," + y,
 			"delegation.token.secret.key":      "golden",
@@ -90,7 +95,9 @@ func TestGoldenClient(t *testing.T) {
 		})
 		addrs["broker "+id] = node.ListenerAddr("CLIENT")
 	}
-	p := newReplay(t, addrs, clientRules())
+	r := clientRules()
+	r.allowed = append(r.allowed, allowed...)
+	p := newReplay(t, addrs, r)
 	p.dirs = dirs
 	p.run(recorded(t, "client"))
 }

@@ -66,9 +66,3 @@ func (p *replay) unpark() {
 }
 
 func waitsForOthers(e *exchange) bool { return strings.HasSuffix(e.Case, "waits for the rebalance") }
-
-// aboutCommittedOffsets is for what is there only because offsets were committed.
-func aboutCommittedOffsets(e *exchange) bool {
-	req, ok := decodeQuestion(e.Request).(*kmsg.DeleteGroupsRequest)
-	return ok && len(req.Groups) == 1 && req.Groups[0] == "simple"
-}

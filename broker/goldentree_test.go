@@ -120,8 +120,10 @@ func (b *treeBuilder) add(path string, v reflect.Value) {
 				b.add(strings.TrimPrefix(path+"."+f.Name, "."), v.Field(i))
 			}
 		}
-		if tags, ok := v.FieldByName("UnknownTags").Interface().(kmsg.Tags); ok && tags.Len() > 0 {
-			b.put(path+".UnknownTags", strconv.Itoa(tags.Len()))
+		if f := v.FieldByName("UnknownTags"); f.IsValid() {
+			if tags := f.Interface().(kmsg.Tags); tags.Len() > 0 {
+				b.put(path+".UnknownTags", strconv.Itoa(tags.Len()))
+			}
 		}
 	case reflect.Array:
 		b.put(path, b.id(v.Interface().([16]byte)))

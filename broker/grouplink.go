@@ -25,6 +25,7 @@ func (c *coordinators) coordinateGroups() *group.Coordinator {
 			RetentionCheckInterval: cfg.Offsets.RetentionCheckInterval,
 			RecordVersion:          groupRecordVersion(cfg.Broker.InterBrokerProtocol),
 		},
+		Offsets: c.keepOffsets(),
 		Board:   showcase,
 		NewID:   randomUUID,
 		Metrics: group.NewMetrics(c.b.o.Metrics),
@@ -42,7 +43,7 @@ func (c *coordinators) coordinateGroups() *group.Coordinator {
 		Logger:          c.b.o.Logging.Logger("coord"),
 	})
 	t.runtime = shards
-	return group.NewCoordinator(shards)
+	return group.NewCoordinator(shards, cfg.Offsets.CommitTimeout)
 }
 
 // groupRecordVersion is the newest that brokers of an inter-broker protocol can read (GroupMetadataManager.groupMetadataValue).

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -52,7 +51,7 @@ func (h *httpServer) start() (stop func()) {
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
 	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	h.log.Info("serving /metrics and /healthz", zap.Stringer("address", h.listener.Addr()), zap.Bool("pprof", h.b.dynamic.Current().HTTP.Pprof))
+	h.log.Info("serving /metrics and /healthz", zap.Stringer("address", h.listener.Addr()))
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -66,18 +65,13 @@ func (h *httpServer) start() (stop func()) {
 	}
 }
 
-// healthz answers 200 while the broker runs, has a ZooKeeper session and a log directory that works, else 503 with the reason. That
-// ZooKeeper cannot be reached is none: data service outlives it, and whoever restarts brokers for it makes matters worse.
+// healthz answers 200 while the broker runs, is registered in ZooKeeper and has a log directory that works, else 503 with the reason.
 func (h *httpServer) healthz(w http.ResponseWriter, _ *http.Request) {
 	if problem := h.problem(); problem != "" {
 		http.Error(w, problem, http.StatusServiceUnavailable)
 		return
 	}
-	text := "ok\n"
-	if !h.b.life.reachable() {
-		text = "ok, but ZooKeeper cannot be reached\n"
-	}
-	_, _ = io.WriteString(w, text)
+	_, _ = w.Write([]byte("ok\n"))
 }
 
 func (h *httpServer) problem() string {

@@ -5,7 +5,6 @@ import (
 	"io"
 	"strings"
 	"sync"
-	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -35,7 +34,7 @@ type loggerLevel struct {
 // NewLogging writes to out, as lines for people ("console") or as JSON ("json"), from level on.
 func NewLogging(out io.Writer, format, level string) (*Logging, error) {
 	c := zap.NewProductionEncoderConfig()
-	c.EncodeTime, c.EncodeDuration = zapcore.ISO8601TimeEncoder, encodeDuration
+	c.EncodeTime, c.EncodeDuration = zapcore.ISO8601TimeEncoder, zapcore.StringDurationEncoder
 	l := &Logging{out: zapcore.Lock(zapcore.AddSync(out))}
 	switch format {
 	case "console":
@@ -53,15 +52,6 @@ func NewLogging(out io.Writer, format, level string) (*Logging, error) {
 	l.mu.root = root
 	l.mu.levels = make(map[string]*loggerLevel)
 	return l, nil
-}
-
-// encodeDuration writes a duration with three digits, which is all that anybody reads.
-func encodeDuration(d time.Duration, e zapcore.PrimitiveArrayEncoder) {
-	unit := time.Duration(1)
-	for d/unit >= 1000 || d/unit <= -1000 {
-		unit *= 10
-	}
-	e.AppendString(d.Round(unit).String())
 }
 
 // Logger returns the logger of that name.

@@ -101,6 +101,11 @@ func TestWriteOffsets(t *testing.T) {
 	write(OffsetWrite{Group: "g", TopicPartition: on("t", 1), Offset: 6, Exists: true, DetailsExist: true, Details: &none})
 	wantOffsets(t, z, "g", map[meta.TopicPartition]CommittedOffset{on("t", 0): plain(8), on("t", 1): plain(6), on("t", 2): plain(5)})
 
+	// What is there and nobody knows of goes, too.
+	write(OffsetWrite{Group: "g", TopicPartition: on("t", 0), Offset: 8, Details: detailsOf("m")}, OffsetWrite{Group: "g", TopicPartition: on("t", 3), Offset: 8})
+	write(OffsetWrite{Group: "g", TopicPartition: on("t", 0), Offset: 8, Details: &none, Unknown: true}, OffsetWrite{Group: "g", TopicPartition: on("t", 3), Delete: true, Unknown: true})
+	wantOffsets(t, z, "g", map[meta.TopicPartition]CommittedOffset{on("t", 0): plain(8), on("t", 1): plain(6), on("t", 2): plain(5)})
+
 	if groups, err := z.OffsetGroups(ctx); err != nil || !slices.Equal(groups, []string{"a/b", "g"}) {
 		t.Errorf("%q %v", groups, err)
 	}

@@ -112,3 +112,12 @@ func (z *Store) GroupOffsets(ctx context.Context, group string) (offsets map[met
 	}
 	return offsets, broken, nil
 }
+
+// HasMembers reports whether somebody is registered as a member of a group, as consumers of Kafka 0.8 do.
+func (z *Store) HasMembers(ctx context.Context, group string) (bool, error) {
+	names, err := z.s.children(ctx, GroupPath(group)+"/ids")
+	if errors.Is(err, ErrNoNode) {
+		return false, nil
+	}
+	return len(names) > 0, err
+}

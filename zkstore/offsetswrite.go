@@ -21,8 +21,10 @@ type OffsetWrite struct {
 	Details *OffsetDetails // nil: as they are
 	Delete  bool           // instead: remove both znodes
 
-	// Exists and DetailsExist say which znodes the caller believes to be there. When it is wrong, that is found out.
+	// Exists and DetailsExist say which znodes the caller believes to be there. When a znode is in the way of its belief, that
+	// is found out; but what it wants gone and believes gone is not looked for.
 	Exists, DetailsExist bool
+	Unknown              bool // the caller does not know; it is found out first
 }
 
 // Size is at least how many bytes of a request the write takes, not counting a chroot.
@@ -92,11 +94,15 @@ func (z *Store) WriteOffsets(ctx context.Context, fences []Fence, writes []Offse
 			return &RefusedWrite{Fence: -1, Write: i, Err: ErrTooLarge}
 		}
 	}
+	look := slices.ContainsFunc(writes, func(w OffsetWrite) bool { return w.Unknown })
 	for surprises := 0; ; surprises++ {
-		if surprises == 0 {
-			if err := z.prepareFolders(ctx, writes); err != nil {
+		if look {
+			if err := z.lookAgain(ctx, writes); err != nil {
 				return err
 			}
+		}
+		if err := z.prepareFolders(ctx, writes); err != nil {
+			return err
 		}
 		refused, err := z.writeOffsets(ctx, checks, writes)
 		if refused == nil {
@@ -105,12 +111,7 @@ func (z *Store) WriteOffsets(ctx context.Context, fences []Fence, writes []Offse
 		if refused.Write < 0 || refused.Err != ErrNoNode && refused.Err != ErrNodeExists || surprises == maxSurprises {
 			return refused
 		}
-		if err := z.lookAgain(ctx, writes); err != nil {
-			return err
-		}
-		if err := z.prepareFolders(ctx, writes); err != nil {
-			return err
-		}
+		look = true
 	}
 }
 

@@ -67,6 +67,9 @@ type Znodes interface {
 	Config(ctx context.Context, e meta.Entity) (map[string]string, error)
 	Configs(ctx context.Context, es []meta.Entity) (configs map[meta.Entity]map[string]string, broken map[meta.Entity]error, err error)
 	SetConfig(ctx context.Context, e meta.Entity, config map[string]string) error
+	// Offsets and SetOffsets are for version 0 of OffsetFetch and OffsetCommit.
+	Offsets(ctx context.Context, group string, tps []meta.TopicPartition) (offsets map[meta.TopicPartition]int64, broken map[meta.TopicPartition]error, err error)
+	SetOffsets(ctx context.Context, group string, offsets map[meta.TopicPartition]int64) (failed map[meta.TopicPartition]error, err error)
 }
 
 // Controller is this broker's controller, active or not. Met by *controller.Controller.
@@ -129,6 +132,9 @@ type Groups interface {
 	Describe(ctx context.Context, name string) (group.Summary, error)
 	List(ctx context.Context) ([]group.Overview, error)
 	Delete(ctx context.Context, name string) error
+	Commit(ctx context.Context, q group.CommitRequest) []error
+	Fetch(ctx context.Context, name string, partitions []meta.TopicPartition, all, stable bool) ([]group.FetchedOffset, error)
+	DeleteOffsets(ctx context.Context, name string, partitions []meta.TopicPartition) ([]error, error)
 }
 
 // Loggers are the broker's log levels by logger name, changeable while it runs (KIP-412).

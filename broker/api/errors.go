@@ -35,6 +35,10 @@ var codes = []struct {
 	{group.ErrNonEmptyGroup, wire.ErrNonEmptyGroup},
 	{group.ErrGroupIDNotFound, wire.ErrGroupIDNotFound},
 	{group.ErrTooLarge, wire.ErrUnknownServer},
+	{group.ErrOffsetMetadataTooLarge, wire.ErrOffsetMetadataTooLarge},
+	{group.ErrInvalidCommitSize, wire.ErrInvalidCommitOffsetSize},
+	{group.ErrUnstableOffset, wire.ErrUnstableOffsetCommit},
+	{group.ErrGroupSubscribedToTopic, wire.ErrGroupSubscribedToTopic},
 
 	// A coordinator's word comes before why its log did not take a record.
 	{coord.ErrNotCoordinator, wire.ErrNotCoordinator},
@@ -108,6 +112,7 @@ var codes = []struct {
 	{config.ErrInvalidRequest, wire.ErrInvalidRequest},
 	{config.ErrUnknownOperation, wire.ErrUnknownServer},
 
+	{zkstore.ErrTooLarge, wire.ErrInvalidCommitOffsetSize},
 	{zkstore.ErrNoController, wire.ErrRequestTimedOut},
 	{zkstore.ErrUnknownOutcome, wire.ErrRequestTimedOut},
 	{zkstore.ErrExpired, wire.ErrRequestTimedOut},

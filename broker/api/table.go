@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/kraal-mq/kraal/broker/transport"
 )
@@ -28,6 +26,8 @@ var table = []entry{
 	{5, 0, 4, plain(stopReplica)},
 	{6, 0, 8, plain(updateMetadata)},
 	{7, 0, 3, plain(controlledShutdown)},
+	{8, 0, 9, plain(offsetCommit)},
+	{9, 0, 9, plain(offsetFetch)},
 	{10, 0, 6, plain(findCoordinator)},
 	{11, 0, 9, parked(joinGroup)},
 	{12, 0, 4, plain(heartbeat)},
@@ -45,6 +45,7 @@ var table = []entry{
 	{25, 0, 4, plain(addOffsetsToTxn)},
 	{26, 0, 4, plain(endTxn)},
 	{27, 0, 1, writeTxnMarkers},
+	{28, 0, 4, plain(txnOffsetCommit)},
 	{32, 0, 4, plain(describeConfigs)},
 	{33, 0, 2, plain(alterConfigs)},
 	{34, 0, 2, plain(alterReplicaLogDirs)},
@@ -55,6 +56,7 @@ var table = []entry{
 	{44, 0, 1, plain(incrementalAlterConfigs)},
 	{45, 0, 0, plain(alterPartitionReassignments)},
 	{46, 0, 0, plain(listPartitionReassignments)},
+	{47, 0, 0, plain(offsetDelete)},
 	{56, 0, 3, plain(alterPartition)},
 	{57, 0, 1, plain(updateFeatures)},
 	{60, 0, 1, plain(describeCluster)},
@@ -68,16 +70,6 @@ var table = []entry{
 type call struct {
 	*transport.Request
 	ctx context.Context
-}
-
-// by says in the log who asked for something.
-func (c *call) by() zap.Field {
-	return zap.Inline(zapcore.ObjectMarshalerFunc(func(e zapcore.ObjectEncoder) error {
-		e.AddString("by", c.Conn.Principal().String())
-		e.AddString("client_id", c.Header.ClientID)
-		e.AddString("from", c.Conn.RemoteAddr().String())
-		return nil
-	}))
 }
 
 // plain adapts a handler that returns its response, for every API but those that must say more than that.

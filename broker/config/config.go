@@ -83,7 +83,6 @@ type ZooKeeper struct {
 	SessionTimeout      time.Duration `key:"zookeeper.session.timeout.ms"`
 	MaxInFlightRequests int32         `key:"zookeeper.max.in.flight.requests"`
 	SetACL              bool          `key:"zookeeper.set.acl"`
-	JAASConfig          string        `key:"kraal.zookeeper.jaas.config"` // empty: not in the properties
 	SSL                 ZooKeeperSSL
 }
 
@@ -206,6 +205,8 @@ type Group struct {
 
 // Offsets is about committed offsets and the internal topic that holds group state.
 type Offsets struct {
+	Storage                string        `key:"offsets.storage"`
+	DualCommit             bool          `key:"dual.commit.enabled"`
 	MetadataMaxBytes       int32         `key:"offset.metadata.max.bytes"`
 	TopicPartitions        int32         `key:"offsets.topic.num.partitions"`
 	TopicReplicationFactor int16         `key:"offsets.topic.replication.factor"`

@@ -3,6 +3,7 @@ package group
 import (
 	"context"
 	"errors"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -12,6 +13,7 @@ import (
 // ShardOptions is what the shards of a broker share.
 type ShardOptions struct {
 	Config  Config
+	Offsets OffsetOptions
 	Board   Board
 	NewID   func() string // a random UUID's text, for member ids
 	Metrics *Metrics
@@ -26,10 +28,12 @@ func NewShard(env *coord.Env, o ShardOptions) *Shard {
 }
 
 func newShard(env Env, o ShardOptions) *Shard {
-	return &Shard{
+	s := &Shard{
 		env: env, config: o.Config, board: o.Board, newID: o.NewID, metrics: o.Metrics, logger: o.Logger,
-		groups: map[string]*Group{}, offsets: noOffsets{}, replayed: map[string]coord.Record{},
+		groups: map[string]*Group{}, replayed: map[string]coord.Record{},
 	}
+	s.offsets = newOffsetTable(s, o.Offsets)
+	return s
 }
 
 // Shards are the shards of this broker, found by group id. Met by *coord.Runtime[*Shard].
@@ -40,10 +44,16 @@ type Shards interface {
 
 // Coordinator takes requests to the shard of their group and waits for the answer. Its methods are for any goroutine. What they are
 // given may be used after they return, if ctx ends first.
-type Coordinator struct{ shards Shards }
+type Coordinator struct {
+	shards Shards
+	// commitTimeout is how long a client waits for its offsets to be durable, or to be found.
+	commitTimeout time.Duration
+}
 
-// NewCoordinator returns a coordinator of the groups in shards.
-func NewCoordinator(shards Shards) *Coordinator { return &Coordinator{shards: shards} }
+// NewCoordinator returns a coordinator of the groups in shards. commitTimeout is offsets.commit.timeout.ms.
+func NewCoordinator(shards Shards, commitTimeout time.Duration) *Coordinator {
+	return &Coordinator{shards: shards, commitTimeout: commitTimeout}
+}
 
 // ask runs event on a group's shard and waits until it has called reply.
 func ask[R any](ctx context.Context, c *Coordinator, group string, event func(s *Shard, reply func(R))) (R, error) {

@@ -19,4 +19,9 @@ var (
 	ErrGroupIDNotFound           = errors.New("no such group")
 	// ErrTooLarge is a group whose record does not fit into the log.
 	ErrTooLarge = errors.New("the group's record is too large")
+
+	ErrOffsetMetadataTooLarge = errors.New("the offset's metadata is too long")
+	ErrInvalidCommitSize      = errors.New("the offsets are too large to be committed at once")
+	ErrUnstableOffset         = errors.New("a commit of the offset is on its way")
+	ErrGroupSubscribedToTopic = errors.New("a member of the group subscribes to the topic")
 )

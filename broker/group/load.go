@@ -91,3 +91,6 @@ func (s *Shard) Unloaded() {
 	}
 	s.offsets.unloaded()
 }
+
+// EpochRaised implements [coord.EpochFollower].
+func (s *Shard) EpochRaised() { s.offsets.raised() }

@@ -68,7 +68,7 @@ func (l *OffsetLane) Put(group string, tp meta.TopicPartition, v OffsetValue, kn
 	key := slotKey{group, tp}
 	s := l.mu.slots[key]
 	if s == nil {
-		s = &slot{lane: l, key: key, known: known, sure: true}
+		s = &slot{lane: l, key: key, known: known}
 		l.mu.slots[key] = s
 	}
 	s.waiting = &v
@@ -98,6 +98,14 @@ func (l *OffsetLane) Groups(done func([]string, error)) {
 		groups, err := l.tree.o.Store.OffsetGroups(ctx)
 		return func() { done(groups, nil) }, err
 	}, func(err error) { done(nil, err) })
+}
+
+// Members tells whether the tree has members of a group, as consumers of old register themselves.
+func (l *OffsetLane) Members(group string, done func(bool, error)) {
+	l.read(func(ctx context.Context) (func(), error) {
+		some, err := l.tree.o.Store.HasMembers(ctx, group)
+		return func() { done(some, nil) }, err
+	}, func(err error) { done(false, err) })
 }
 
 // Prune removes the folders that a group's deleted offsets left behind. It is tidying: it may fail, and nobody waits for it.

@@ -24,6 +24,7 @@ type memory struct {
 	states  map[meta.TopicPartition]meta.LeaderAndISR // PartitionEpoch is the version
 	offsets map[slotKey]zkstore.CommittedOffset
 	order   map[slotKey]int // counts what was written to a partition
+	members map[string]bool // groups that old consumers are members of
 	// wrote is told of every write that was carried out, under mu.
 	wrote func(fences []meta.TopicPartition, w zkstore.OffsetWrite)
 	// unfenced is a mistake to be found: fences are not looked at.
@@ -31,7 +32,7 @@ type memory struct {
 }
 
 func newMemory() *memory {
-	return &memory{states: map[meta.TopicPartition]meta.LeaderAndISR{}, offsets: map[slotKey]zkstore.CommittedOffset{}, order: map[slotKey]int{}}
+	return &memory{states: map[meta.TopicPartition]meta.LeaderAndISR{}, offsets: map[slotKey]zkstore.CommittedOffset{}, order: map[slotKey]int{}, members: map[string]bool{}}
 }
 
 // lead makes a broker the leader in the next epoch.
@@ -105,18 +106,22 @@ func (m *memory) apply(fences []zkstore.Fence, writes []zkstore.OffsetWrite) err
 		if m.wrote != nil {
 			m.wrote(held, w)
 		}
-		if w.Delete {
-			delete(m.offsets, k)
-			continue
-		}
 		o, ok := m.offsets[k]
 		if !ok {
 			o.Details = zkstore.NoOffsetDetails()
 		}
+		if w.Delete {
+			if w.Exists || w.Unknown { // what is believed gone is not looked for
+				delete(m.offsets, k)
+			}
+			continue
+		}
 		o.Offset, o.Modified = w.Offset, time.Now()
-		if w.Details != nil {
+		switch none := zkstore.NoOffsetDetails(); {
+		case w.Details == nil, *w.Details == none && !w.DetailsExist && !w.Unknown:
+		default:
 			o.Details = *w.Details
-			o.HasDetails = o.Details != zkstore.NoOffsetDetails()
+			o.HasDetails = o.Details != none
 		}
 		m.offsets[k] = o
 	}
@@ -256,6 +261,15 @@ func (s *memoryStore) GroupOffsets(ctx context.Context, group string) (map[meta.
 		}
 	}
 	return found, nil, nil
+}
+
+func (s *memoryStore) HasMembers(ctx context.Context, group string) (bool, error) {
+	if err := s.delay(ctx); err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.members[group], nil
 }
 
 func (s *memoryStore) OffsetGroups(ctx context.Context) ([]string, error) {

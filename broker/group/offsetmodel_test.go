@@ -54,7 +54,7 @@ type modelShard struct {
 	loop   *shardLoop
 	lane   *OffsetLane
 	known  map[slotKey]TreeOffset
-	loaded bool
+	unread int // groups
 	next   int64
 }
 
@@ -91,7 +91,7 @@ func (b *modelBroker) start(ctx context.Context, p int32, epoch meta.LeaderEpoch
 		}
 		old.stop()
 	}
-	s := &modelShard{b: b, p: p, epoch: epoch, loop: newShardLoop(ctx), known: map[slotKey]TreeOffset{}, next: int64(epoch) << 32}
+	s := &modelShard{b: b, p: p, epoch: epoch, loop: newShardLoop(ctx), known: map[slotKey]TreeOffset{}, unread: modelGroups, next: int64(epoch) << 32}
 	b.shards[p] = s
 	s.lane = b.tree.Open(p, epoch, s.loop.post)
 	for g := range modelGroups {
@@ -103,9 +103,7 @@ func (b *modelBroker) start(ctx context.Context, p int32, epoch meta.LeaderEpoch
 			for tp, o := range r.Offsets {
 				s.known[slotKey{group, tp}] = TreeOffset{Exists: true, HasDetails: o.HasDetails, Details: o.Details}
 			}
-			if g == modelGroups-1 {
-				s.loaded = true
-			}
+			s.unread--
 			// Whatever was acknowledged by earlier coordinators is seen.
 			for k, acked := range b.m.acked {
 				if k.group == group && acked.epoch < s.epoch && (place{meta.LeaderEpoch(r.Offsets[k.tp].Offset >> 32), r.Offsets[k.tp].Offset}).before(acked) {
@@ -132,8 +130,12 @@ func (s *modelShard) commit() {
 	if m.rand.IntN(3) == 0 {
 		v.Details.Metadata = fmt.Sprint("m", m.rand.IntN(2))
 	}
+	known, written := s.known[k]
+	if !written {
+		known = nothingKnown()
+	}
 	mine := place{s.epoch, v.Offset}
-	s.lane.Put(group, tp, v, s.known[k], func(err error) {
+	s.lane.Put(group, tp, v, known, func(err error) {
 		m.answers++
 		if err != nil {
 			return
@@ -193,7 +195,7 @@ func runModel(t *testing.T, seed uint64, plant func(*model)) (wrong []string, an
 			default:
 				for range r.IntN(20) {
 					for _, b := range m.brokers { // the deposed, too: they have not heard of it
-						if s := b.shards[p]; s != nil && s.loaded {
+						if s := b.shards[p]; s != nil && s.unread == 0 {
 							s.commit()
 						}
 					}

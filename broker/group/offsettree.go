@@ -19,6 +19,8 @@ type OffsetStore interface {
 	WriteOffsets(ctx context.Context, fences []zkstore.Fence, writes []zkstore.OffsetWrite) error
 	PruneOffsets(ctx context.Context, f zkstore.Fence, group string, topics []string) error
 	GroupOffsets(ctx context.Context, group string) (map[meta.TopicPartition]zkstore.CommittedOffset, map[meta.TopicPartition]error, error)
+	// HasMembers reports whether somebody is registered as a member of a group.
+	HasMembers(ctx context.Context, group string) (bool, error)
 	// OffsetGroups lists every group that has a znode.
 	OffsetGroups(ctx context.Context) ([]string, error)
 }

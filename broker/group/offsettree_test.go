@@ -264,10 +264,12 @@ func TestTreeFollowsItsLeadership(t *testing.T) {
 	})
 }
 
-// lingering makes the write of one offset take a second.
+// lingering makes the first write of an offset take a second.
 func (b *treeBench) lingering(offset int64, lost bool) {
+	seen := false
 	b.store.linger = func(writes []zkstore.OffsetWrite) (time.Duration, bool) {
-		if len(writes) > 0 && writes[0].Offset == offset {
+		if len(writes) > 0 && writes[0].Offset == offset && !seen {
+			seen = true
 			return time.Second, lost
 		}
 		return 0, false

@@ -20,6 +20,7 @@ type OffsetValue struct {
 
 // TreeOffset is what is known of a partition's znodes.
 type TreeOffset struct {
+	Unknown    bool // and the rest says nothing
 	Exists     bool
 	HasDetails bool
 	Details    zkstore.OffsetDetails
@@ -51,7 +52,6 @@ type slot struct {
 	flyers  []func(error)
 
 	known  TreeOffset
-	sure   bool // nothing of unknown outcome was sent since known
 	queued bool // in the tree's queue or its lane's stalled
 }
 
@@ -182,8 +182,8 @@ func (t *OffsetTree) gatherLocked() *load {
 // request is what has to be written for a slot's waiting value.
 func (s *slot) request() zkstore.OffsetWrite {
 	w := zkstore.OffsetWrite{Group: s.key.group, TopicPartition: s.key.tp, Offset: s.waiting.Offset, Delete: s.waiting.Delete,
-		Exists: s.known.Exists, DetailsExist: s.known.HasDetails}
-	if !w.Delete && (!s.sure || s.waiting.Details != s.known.Details) {
+		Exists: s.known.Exists, DetailsExist: s.known.HasDetails, Unknown: s.known.Unknown}
+	if !w.Delete && (s.known.Unknown || s.waiting.Details != s.known.Details) {
 		w.Details = &s.waiting.Details
 	}
 	return w
@@ -232,7 +232,7 @@ func (s *slot) durableLocked() {
 	for _, done := range s.flyers {
 		s.lane.answerLocked(done, nil)
 	}
-	s.known, s.sure = after(*s.flying), true
+	s.known = after(*s.flying)
 	s.landLocked()
 }
 
@@ -266,7 +266,7 @@ func (s *slot) againLocked(nothingDone bool) bool {
 	if s.flying == nil || s.orphanedLocked() { // refused, and dealt with; or answered
 		return false
 	}
-	s.sure = s.sure && nothingDone
+	s.known.Unknown = s.known.Unknown || !nothingDone
 	if s.waiting == nil {
 		s.waiting = s.flying
 	}

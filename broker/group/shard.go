@@ -50,7 +50,7 @@ type Shard struct {
 	logger    *zap.Logger
 
 	groups  map[string]*Group
-	offsets keeper
+	offsets *offsetTable
 	// replayed are the newest records of groups, while loading.
 	replayed map[string]coord.Record
 	unknown  int // records of unknown kinds, while loading

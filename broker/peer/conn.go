@@ -125,7 +125,7 @@ func (c *conn) connect(timeout time.Duration) (net.Conn, error) {
 	defer cancel()
 	raw, err := c.pool.o.Dial(ctx, c.addr)
 	if err != nil {
-		return nil, err // which names what it was doing and where
+		return nil, fmt.Errorf("connect: %w", err)
 	}
 	if tcp, ok := raw.(*net.TCPConn); ok && c.pool.o.ReceiveBuffer > 0 {
 		tcp.SetReadBuffer(c.pool.o.ReceiveBuffer)
@@ -220,14 +220,14 @@ func (c *conn) exchange(ctx context.Context, req kmsg.Request) (*wire.Buffer, er
 	select {
 	case <-c.ready:
 	case <-ctx.Done():
-		return nil, notSent(ctx.Err())
+		return nil, errors.Join(ctx.Err(), ErrNotSent)
 	}
 	select {
 	case c.writing <- struct{}{}:
 	case <-ctx.Done():
-		return nil, notSent(ctx.Err())
+		return nil, errors.Join(ctx.Err(), ErrNotSent)
 	case <-c.ended:
-		return nil, c.whyNotSent()
+		return nil, c.notSent()
 	}
 	call, err := c.send(ctx, req)
 	<-c.writing
@@ -243,14 +243,6 @@ func (c *conn) exchange(ctx context.Context, req kmsg.Request) (*wire.Buffer, er
 	}
 }
 
-// notSent says that a request was not sent, and why, where that is known.
-func notSent(reason error) error {
-	if reason == nil {
-		return ErrNotSent
-	}
-	return fmt.Errorf("%w: %w", ErrNotSent, reason)
-}
-
 // reason returns why the connection ended.
 func (c *conn) reason() error {
 	c.mu.Lock()
@@ -258,13 +250,13 @@ func (c *conn) reason() error {
 	return c.mu.err
 }
 
-// whyNotSent says why nothing was sent on a connection that has ended.
-func (c *conn) whyNotSent() error {
+// notSent says why nothing was sent on a connection that has ended.
+func (c *conn) notSent() error {
 	reason := c.reason()
 	if c.stream != nil && reason != ErrClosed {
 		return errGone // it was fine, so another may be
 	}
-	return notSent(reason)
+	return errors.Join(reason, ErrNotSent)
 }
 
 // send writes a request. Its caller holds the token of writing.
@@ -281,7 +273,7 @@ func (c *conn) send(ctx context.Context, req kmsg.Request) (*call, error) {
 	c.mu.Lock()
 	if c.mu.err != nil {
 		c.mu.Unlock()
-		return nil, c.whyNotSent()
+		return nil, c.notSent()
 	}
 	c.mu.calls = append(c.mu.calls, call)
 	if len(c.mu.calls) == 1 {
@@ -293,7 +285,7 @@ func (c *conn) send(ctx context.Context, req kmsg.Request) (*call, error) {
 	if _, err := c.stream.Write(frame); err != nil {
 		// A frame that is incomplete has no effect. Those sent before may have.
 		c.end(err)
-		return nil, notSent(err)
+		return nil, errors.Join(err, ErrNotSent)
 	}
 	return call, nil
 }
