@@ -22,12 +22,13 @@ type Board interface {
 	Forget(group string)
 }
 
-// Shown is a member as the board shows it.
+// Shown is a member as the board shows it. What it subscribes to and what it was assigned is in its own words, which may be large: they
+// are read where nobody waits.
 type Shown struct {
-	ID         string
-	Since      time.Time
-	Subscribed []string
-	Owned      []meta.TopicPartition
+	ID           string
+	Since        time.Time
+	Subscription []byte
+	Assignment   []byte
 }
 
 // Registry is where the members of groups are seen in ZooKeeper, by the znodes of one session. Met by *zkstore.Store.
@@ -313,9 +314,13 @@ func difference(group string, now picture, members []Shown) []zkstore.ConsumerWr
 func nodesOf(group string, members []Shown) map[zkstore.ConsumerNode]string {
 	nodes := map[zkstore.ConsumerNode]string{}
 	for _, m := range members {
-		nodes[zkstore.ConsumerIDNode(group, m.ID)] = string(zkstore.ConsumerID(m.Subscribed, m.Since))
-		for _, tp := range m.Owned {
-			nodes[zkstore.ConsumerOwnerNode(group, tp)] = string(zkstore.ConsumerOwner(m.ID))
+		topics, _ := subscribedTopics(m.Subscription) // what cannot be read is not shown
+		nodes[zkstore.ConsumerIDNode(group, m.ID)] = string(zkstore.ConsumerID(topics, m.Since))
+		owned, _ := assignedPartitions(m.Assignment)
+		for topic, partitions := range owned {
+			for _, p := range partitions {
+				nodes[zkstore.ConsumerOwnerNode(group, meta.TopicPartition{Topic: topic, Partition: p})] = string(zkstore.ConsumerOwner(m.ID))
+			}
 		}
 	}
 	return nodes

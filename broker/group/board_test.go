@@ -14,7 +14,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kraal-mq/kraal/zkstore"
-	"github.com/kraal-mq/kraal/zkstore/meta"
 )
 
 // fakeRegistry is the znodes of all sessions in a map, as one session sees them.
@@ -78,9 +77,13 @@ func (r *fakeRegistry) seen() []string {
 }
 
 func member(id string, partitions ...int32) Shown {
-	m := Shown{ID: id, Since: time.UnixMilli(1), Subscribed: []string{"t"}}
+	var owned []string
 	for _, p := range partitions {
-		m.Owned = append(m.Owned, meta.TopicPartition{Topic: "t", Partition: p})
+		owned = append(owned, fmt.Sprintf("t-%d", p))
+	}
+	m := Shown{ID: id, Since: time.UnixMilli(1), Subscription: subscribe([]string{"t"})}
+	if owned != nil {
+		m.Assignment = assignTo(strings.Join(owned, "+"))
 	}
 	return m
 }

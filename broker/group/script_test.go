@@ -69,7 +69,9 @@ func (st *stage) Show(group string, members []Shown) {
 		return
 	}
 	for _, m := range members {
-		st.say("board %s: %s wants %v owns %v", group, m.ID, m.Subscribed, m.Owned)
+		topics, _ := subscribedTopics(m.Subscription)
+		owned, err := assignedPartitions(m.Assignment)
+		st.say("board %s: %s wants %v owns %v", group, m.ID, topics, assignmentText(owned, err))
 	}
 }
 func (st *stage) Clear(group string)  { st.board("clear", group) }

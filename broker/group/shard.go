@@ -103,16 +103,7 @@ func (s *Shard) show(g *Group) {
 	}
 	shown := make([]Shown, 0, len(g.members))
 	for _, m := range g.inOrder() {
-		topics, _ := subscribedTopics(m.metadata(*g.protocol))
-		owned, _ := assignedPartitions(m.assignment)
-		one := Shown{ID: m.id, Since: m.since, Subscribed: topics}
-		for topic, partitions := range owned {
-			for _, p := range partitions {
-				one.Owned = append(one.Owned, meta.TopicPartition{Topic: topic, Partition: p})
-			}
-		}
-		slices.SortFunc(one.Owned, meta.TopicPartition.Compare)
-		shown = append(shown, one)
+		shown = append(shown, Shown{ID: m.id, Since: m.since, Subscription: m.metadata(*g.protocol), Assignment: m.assignment})
 	}
 	s.board.Show(g.id, shown)
 }

@@ -23,12 +23,13 @@ func (g *Group) reconsider() {
 	}
 	topics := map[string]bool{}
 	for _, m := range g.members {
-		wanted, err := subscribedTopics(m.metadata(*g.protocol))
+		err := eachTopic(m.metadata(*g.protocol), func(topic []byte) {
+			if !topics[string(topic)] { // does not allocate: thousands of members may name the same thousands of topics
+				topics[string(topic)] = true
+			}
+		})
 		if err != nil {
 			return
-		}
-		for _, topic := range wanted {
-			topics[topic] = true
 		}
 	}
 	g.subscription = subscription{topics: topics, known: true}
@@ -41,21 +42,29 @@ func (g *Group) wants(topic string) bool {
 
 var errShort = errors.New("member metadata is shorter than it says")
 
-// subscribedTopics reads the topics of a ConsumerProtocolSubscription, whose versions all begin alike: version, topics. What follows is
-// left alone, and so is the version.
-func subscribedTopics(metadata []byte) ([]string, error) {
+// eachTopic reads the topics of a ConsumerProtocolSubscription, whose versions all begin alike: version, topics. What follows is left
+// alone, and so is the version.
+func eachTopic(metadata []byte, visit func(topic []byte)) error {
 	r := embedded{metadata}
 	r.int16()
 	count := r.int32()
 	if r.b == nil || count < 0 || int64(count)*2 > int64(len(r.b)) {
-		return nil, errShort
+		return errShort
 	}
-	topics := make([]string, 0, count)
 	for range count {
-		topics = append(topics, r.string())
+		visit(r.bytes())
 	}
 	if r.b == nil {
-		return nil, errShort
+		return errShort
+	}
+	return nil
+}
+
+func subscribedTopics(metadata []byte) ([]string, error) {
+	var topics []string
+	err := eachTopic(metadata, func(topic []byte) { topics = append(topics, string(topic)) })
+	if err != nil {
+		return nil, err
 	}
 	return topics, nil
 }
@@ -71,7 +80,7 @@ func assignedPartitions(assignment []byte) (map[string][]int32, error) {
 	if r.b == nil || topics < 0 || int64(topics)*6 > int64(len(r.b)) {
 		return nil, errShort
 	}
-	owned := make(map[string][]int32, topics)
+	owned := map[string][]int32{}
 	for range topics {
 		topic, count := r.string(), r.int32()
 		if r.b == nil || count < 0 || int64(count)*4 > int64(len(r.b)) {
@@ -111,4 +120,6 @@ func (r *embedded) int32() int32 {
 	return 0
 }
 
-func (r *embedded) string() string { return string(r.take(int(r.int16()))) }
+func (r *embedded) bytes() []byte { return r.take(int(r.int16())) }
+
+func (r *embedded) string() string { return string(r.bytes()) }
