@@ -3,12 +3,12 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED ?= 0
 
-.PHONY: build demo test quick bench fuzz kill faults interop handover cross clean
+.PHONY: build demo test quick bench fuzz kill faults groups interop handover mixed cross clean
 
 build: ## the one static binary, bin/kraal
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kraal ./tools/kraal
 
-demo: build ## ZooKeeper, a broker, a topic, a message in and out
+demo: ## ZooKeeper, a broker, a topic, a message in and out
 	./tools/demo/run.sh
 
 test: ## vet, every test under the race detector, and the cross builds
@@ -42,12 +42,19 @@ SEED ?= $(shell date +%s)
 faults: ## a fleet of three and its ZooKeepers suffer FAULTS faults, drawn from SEED; then the history is checked
 	KRAAL_FAULTS=$(FAULTS) KRAAL_SEED=$(SEED) go test -run 'TestFaults$$' -count=1 -timeout 24h -v ./broker
 
+GROUPS ?= 2000
+groups: ## GROUPS groups of five members on one coordinator: what they cost it
+	KRAAL_GROUPS=$(GROUPS) go test -run 'TestManyGroups$$' -count=1 -timeout 30m -v ./broker
+
 interop: build ## stock clients of other people against a kraal broker; installs what it needs
 	./tools/interop/run.sh
 
 HANDOVERS ?= 4
 handover: ## one broker's id and log directory handed to Apache Kafka 3.9.1 and back, HANDOVERS times; installs what it needs
 	KRAAL_HANDOVERS=$(HANDOVERS) ./tools/interop/handover.sh
+
+mixed: ## kraal and Apache Kafka 3.9.1 in one cluster, and swapped for each other broker by broker; installs what it needs
+	./tools/interop/mixed.sh
 
 clean:
 	rm -rf bin dist .run

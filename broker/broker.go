@@ -35,6 +35,8 @@ type Options struct {
 	Version string // of the program, for /metrics
 	Logging *Logging
 	Metrics *prometheus.Registry
+	// System holds Java's system properties as operators set them in KAFKA_OPTS. Those about logins are heeded.
+	System map[string]string
 	// Ready, if not nil, is called once when the broker serves requests.
 	Ready func(b *Broker)
 }
@@ -124,7 +126,10 @@ func (b *Broker) Run(ctx context.Context) error {
 	b.state.store(running)
 	err = b.serve(ctx)
 	closed = true
-	return errors.Join(err, b.closeLogs())
+	if err = errors.Join(err, b.closeLogs()); err == nil {
+		b.log.Info("stopped")
+	}
+	return err
 }
 
 // serve runs everything until ctx ends or a part fails, and stops it in reverse.
@@ -206,7 +211,7 @@ func (b *Broker) leave() {
 		case b.life.gone():
 			return // nobody listens to a broker without a session
 		default:
-			b.log.Warn("controlled shutdown failed", zap.Error(err), zap.Int32("try", try+1))
+			b.log.Warn("the controller could not be asked to hand leadership over", zap.Error(err), zap.Int32("try", try+1))
 		}
 		if try+1 < cfg.ControlledMaxRetries {
 			time.Sleep(cfg.ControlledRetryBackoff)
@@ -222,10 +227,13 @@ func (b *Broker) closeLogs() error {
 	if b.hosts != nil {
 		b.hosts.CheckpointHighWatermarks()
 	}
-	if err := b.logs.Close(); err != nil {
+	switch err := b.logs.Close(); {
+	case errors.Is(err, storage.ErrDirOffline):
+		// That was logged when it happened, and is nothing the end of a broker fails for.
+		b.log.Warn("a log directory could not be closed cleanly; the next start recovers it", zap.Error(err))
+	case err != nil:
 		return fmt.Errorf("close the logs: %w", err)
 	}
-	b.log.Info("stopped")
 	return nil
 }
 
@@ -331,9 +339,8 @@ func (b *Broker) storageOptions(cfg *config.Config) storage.ManagerOptions {
 	}
 }
 
-// dirFailed is told by storage, possibly under its locks: everything is done elsewhere.
-func (b *Broker) dirFailed(dir string, err error) {
-	b.log.Error("log directory failed; its partitions are offline here", zap.String("dir", dir), zap.Error(err))
+// dirFailed is told by storage, possibly under its locks: everything is done elsewhere. Storage has logged why.
+func (b *Broker) dirFailed(dir string, _ error) {
 	go func() { // ends by itself: one write to ZooKeeper, bounded
 		if b.hosts != nil {
 			b.hosts.DirFailed(dir)
@@ -356,7 +363,7 @@ func (b *Broker) build(ctx context.Context) error {
 	b.meta = metadata.NewCache()
 	b.peers = peer.New(peer.Options{ClientID: strconv.Itoa(int(b.id)), Listener: control,
 		RequestTimeout: cfg.Controller.SocketTimeout, ConnectTimeout: cfg.Socket.ConnectionSetupTimeout,
-		ConnectTimeoutMax: cfg.Socket.ConnectionSetupTimeoutMax, Logger: b.o.Logging.Logger("peer")})
+		ConnectTimeoutMax: cfg.Socket.ConnectionSetupTimeoutMax, Logger: zap.NewNop()}) // the controller says whom it cannot reach
 	b.asks = peer.New(peer.Options{ClientID: strconv.Itoa(int(b.id)), Listener: control,
 		RequestTimeout: cfg.Broker.RequestTimeout, ConnectTimeout: cfg.Socket.ConnectionSetupTimeout,
 		ConnectTimeoutMax: cfg.Socket.ConnectionSetupTimeoutMax, Logger: b.o.Logging.Logger("peer")})

@@ -194,6 +194,9 @@ func (b *Broker) configChanged(ctx context.Context, z *zkstore.Store, e meta.Ent
 			return err
 		}
 		old := b.topics.logConfig(e.Name)
+		if b.topics.differ(e.Name, overrides) { // a notice may be from before this broker's start
+			b.log.Info("topic configuration changed", zap.String("topic", e.Name), zap.Any("overrides", overrides))
+		}
 		b.topics.set(e.Name, overrides)
 		b.topicChanged(e.Name, old)
 	case e.Type == meta.BrokerEntity && e.Name == meta.DefaultEntity:
@@ -210,7 +213,6 @@ func (b *Broker) topicChanged(topic string, old *storage.LogConfig) {
 	if c.UncleanLeaderElection && !old.UncleanLeaderElection {
 		b.ctl.UncleanElectionEnabled(topic)
 	}
-	b.log.Info("topic configuration changed", zap.String("topic", topic), zap.Any("overrides", b.topics.TopicOverrides(topic)))
 }
 
 // topicLearner is the topics' configuration as requests see it. It implements [api.TopicConfigs].

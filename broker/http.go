@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -51,7 +52,7 @@ func (h *httpServer) start() (stop func()) {
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
 	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	h.log.Info("serving /metrics and /healthz", zap.Stringer("address", h.listener.Addr()))
+	h.log.Info("serving /metrics and /healthz", zap.Stringer("address", h.listener.Addr()), zap.Bool("pprof", h.b.dynamic.Current().HTTP.Pprof))
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -65,13 +66,18 @@ func (h *httpServer) start() (stop func()) {
 	}
 }
 
-// healthz answers 200 while the broker runs, is registered in ZooKeeper and has a log directory that works, else 503 with the reason.
+// healthz answers 200 while the broker runs, has a ZooKeeper session and a log directory that works, else 503 with the reason. That
+// ZooKeeper cannot be reached is none: data service outlives it, and whoever restarts brokers for it makes matters worse.
 func (h *httpServer) healthz(w http.ResponseWriter, _ *http.Request) {
 	if problem := h.problem(); problem != "" {
 		http.Error(w, problem, http.StatusServiceUnavailable)
 		return
 	}
-	_, _ = w.Write([]byte("ok\n"))
+	text := "ok\n"
+	if !h.b.life.reachable() {
+		text = "ok, but ZooKeeper cannot be reached\n"
+	}
+	_, _ = io.WriteString(w, text)
 }
 
 func (h *httpServer) problem() string {

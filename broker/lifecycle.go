@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kraal-mq/kraal/broker/config"
+	"github.com/kraal-mq/kraal/broker/sasl/jaas"
 	"github.com/kraal-mq/kraal/zkstore"
 	"github.com/kraal-mq/kraal/zkstore/meta"
 )
@@ -121,32 +122,39 @@ func (e *fatalError) Error() string { return e.err.Error() }
 
 // connect opens the first session. ZooKeeper may be away: the broker waits for it.
 func (l *lifecycle) connect(ctx context.Context) error {
-	o, err := zkOptions(l.b.dynamic.Current(), l.b.o.Logging.Logger("zookeeper"), l.metrics)
+	o, err := zkOptions(l.b.dynamic.Current(), l.b.o.System, l.b.o.Logging.Logger("zookeeper"), l.metrics)
+	if err == nil {
+		err = o.Validate()
+	}
 	if err != nil {
 		return err
 	}
 	var s *zkstore.Session
-	err = l.retry(ctx, "connecting to ZooKeeper at "+o.Connect, func(ctx context.Context) (err error) {
+	err = l.retry(ctx, "connecting to ZooKeeper", func(ctx context.Context) (err error) {
 		if s, err = zkstore.Connect(ctx, o); errors.Is(err, zkstore.ErrAuthFailed) {
 			return &fatalError{err}
 		}
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("connect to ZooKeeper at %s: %w", o.Connect, err)
+		return err
 	}
 	l.current.Store(&attached{session: s, store: zkstore.New(s)})
 	return nil
 }
 
-func zkOptions(cfg *config.Config, log *zap.Logger, m *zkstore.Metrics) (zkstore.Options, error) {
+func zkOptions(cfg *config.Config, system map[string]string, log *zap.Logger, m *zkstore.Metrics) (zkstore.Options, error) {
 	z := cfg.ZooKeeper
 	o := zkstore.Options{Connect: z.Connect, SessionTimeout: z.SessionTimeout, ConnectTimeout: z.ConnectionTimeout,
 		MaxInFlight: inFlight(z.MaxInFlightRequests), SetACL: z.SetACL, Logger: log, Metrics: m}
+	login, err := jaas.ZooKeeperLogin(z.JAASConfig, system)
+	if err != nil {
+		return o, fmt.Errorf("login to ZooKeeper: %w", err)
+	}
+	o.SASL = (*zkstore.SASL)(login)
 	if !z.SSL.ClientEnable {
 		return o, nil
 	}
-	var err error
 	o.TLS, err = zkTLS(z.SSL)
 	return o, err
 }
@@ -336,7 +344,8 @@ func (l *lifecycle) Run(ctx context.Context) error {
 			}
 			continue
 		}
-		l.log.Warn("ZooKeeper session ended; this broker is off the register until it has a new one", zap.Error(a.session.Err()))
+		l.log.Warn("the ZooKeeper session is over; until there is a new one this broker is registered nowhere, and others may be elected",
+			zap.String("session", fmt.Sprintf("%#x", a.session.ID())), zap.Error(a.session.Err()))
 		// The controller must have resigned before this broker can act under a new session.
 		l.b.ctl.Detach()
 		if err := l.renew(ctx, a); err != nil {

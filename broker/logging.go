@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -34,7 +35,7 @@ type loggerLevel struct {
 // NewLogging writes to out, as lines for people ("console") or as JSON ("json"), from level on.
 func NewLogging(out io.Writer, format, level string) (*Logging, error) {
 	c := zap.NewProductionEncoderConfig()
-	c.EncodeTime, c.EncodeDuration = zapcore.ISO8601TimeEncoder, zapcore.StringDurationEncoder
+	c.EncodeTime, c.EncodeDuration = zapcore.ISO8601TimeEncoder, encodeDuration
 	l := &Logging{out: zapcore.Lock(zapcore.AddSync(out))}
 	switch format {
 	case "console":
@@ -52,6 +53,15 @@ func NewLogging(out io.Writer, format, level string) (*Logging, error) {
 	l.mu.root = root
 	l.mu.levels = make(map[string]*loggerLevel)
 	return l, nil
+}
+
+// encodeDuration writes a duration with three digits, which is all that anybody reads.
+func encodeDuration(d time.Duration, e zapcore.PrimitiveArrayEncoder) {
+	unit := time.Duration(1)
+	for d/unit >= 1000 || d/unit <= -1000 {
+		unit *= 10
+	}
+	e.AppendString(d.Round(unit).String())
 }
 
 // Logger returns the logger of that name.

@@ -25,7 +25,7 @@ func (e *answered) handle(t *term) error {
 		return t.stopAnswered(e.broker, e.letter.deleting, r)
 	case *kmsg.UpdateMetadataResponse:
 		if r.ErrorCode != codeNone {
-			t.log.Error("UpdateMetadata refused", zap.Int32("broker", int32(e.broker.ID)), zap.Int16("error_code", r.ErrorCode))
+			t.log.Error("UpdateMetadata refused", zap.Int32("broker", int32(e.broker.ID)), codeField(r.ErrorCode))
 		}
 	}
 	return nil
@@ -35,7 +35,7 @@ func (e *answered) handle(t *term) error {
 // something here: STALE_CONTROLLER_EPOCH, for one, is the normal answer to a leader epoch that is known already.
 func (t *term) leadershipAnswered(b *broker, r *kmsg.LeaderAndISRResponse) error {
 	if r.ErrorCode != codeNone {
-		t.log.Error("LeaderAndISR refused", zap.Int32("broker", int32(b.ID)), zap.Int16("error_code", r.ErrorCode))
+		t.log.Error("LeaderAndISR refused", zap.Int32("broker", int32(b.ID)), codeField(r.ErrorCode))
 		return nil
 	}
 	var lost []partitionReplica
@@ -90,7 +90,7 @@ func (t *term) stopAnswered(b *broker, asked []*partition, r *kmsg.StopReplicaRe
 			deleted = append(deleted, partitionReplica{p, b.ID})
 			continue
 		}
-		t.log.Error("a broker cannot delete a replica", zap.Stringer("partition", p.tp()), zap.Int32("broker", int32(b.ID)), zap.Int16("error_code", code))
+		t.log.Error("a broker cannot delete a replica", partitionField(p.tp()), zap.Int32("broker", int32(b.ID)), codeField(code))
 		failed = append(failed, partitionReplica{p, b.ID})
 	}
 	return t.replicasDeleted(deleted, failed)

@@ -105,7 +105,7 @@ func (e *brokersChanged) handle(t *term) error {
 		}
 	}
 	if len(born)+len(bounced)+len(died) > 0 {
-		t.log.Info("brokers changed", zap.Any("born", idsOf(born)), zap.Any("bounced", idsOf(bounced)), zap.Any("died", died))
+		t.log.Info("brokers changed", brokersField("came", idsOf(born)), brokersField("came_back", idsOf(bounced)), brokersField("gone", died))
 	}
 	if len(born) > 0 {
 		if err := t.brokersBorn(born); err != nil {

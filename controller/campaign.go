@@ -46,7 +46,7 @@ func (e *sessionStarted) play(l *loop) {
 // play resigns, without writing anything: ZooKeeper has dropped /controller together with the session.
 func (e *sessionEnded) play(l *loop) {
 	if l.session == e.session {
-		l.resign("the session ended")
+		l.resign("the ZooKeeper session has ended or is about to be closed")
 		l.session = nil
 		l.c.controllerID.Store(int32(meta.NoBroker))
 	}
@@ -78,7 +78,9 @@ func (l *loop) lookAtController() {
 			l.lookLater(retryAfter)
 		}
 	case info.ID != l.c.opts.BrokerID:
-		l.c.controllerID.Store(int32(info.ID))
+		if before := l.c.controllerID.Swap(int32(info.ID)); before != int32(info.ID) {
+			l.log.Info("another broker is the controller", zap.Int32("controller", int32(info.ID)))
+		}
 		l.resign("another broker is controller")
 	default:
 		l.c.controllerID.Store(int32(info.ID))

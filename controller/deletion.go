@@ -215,7 +215,7 @@ func (t *term) startDeletions(topics []*topic) error {
 	for _, of := range topics {
 		ps := of.sorted(nil)
 		if !of.started {
-			t.log.Info("deleting topic", zap.String("topic", of.name))
+			t.log.Debug("deleting topic", zap.String("topic", of.name))
 			t.movePartitions(ps, partitionOffline)
 			t.movePartitions(ps, partitionNonExistent)
 			of.started = true

@@ -46,7 +46,7 @@ func (e *alterPartition) handle(t *term) error {
 		switch {
 		case err != nil:
 			r.Err = err
-			t.log.Info("ISR change refused", zap.Stringer("partition", p.tp()), zap.Int32("leader", int32(e.from)), zap.Any("isr", c.ISR), zap.Error(err))
+			t.log.Debug("ISR change refused", partitionField(p.tp()), zap.Int32("leader", int32(e.from)), zap.Any("isr", c.ISR), zap.Error(err))
 		case !write:
 			r.State = p.info
 		default:

@@ -94,7 +94,7 @@ func (t *term) firstLeaders(b *batch, ps []*partition) (adopted []*partition, er
 			if errors.Is(failed[tp], zkstore.ErrNodeExists) {
 				adopted = append(adopted, p)
 			} else if err == nil {
-				t.log.Error("cannot create the state of a partition", zap.Stringer("partition", tp), zap.Error(failed[tp]))
+				t.log.Error("cannot create the state of a partition", partitionField(tp), zap.Error(failed[tp]))
 			}
 			continue
 		}
@@ -149,11 +149,28 @@ func (t *term) electAll(b *batch, ps []*partition, how strategy, unclean bool, o
 		b.tellLeadership(t.state, recipients[p], p, false)
 		outcome[p] = nil
 	}
+	if len(changed) > 0 {
+		t.log.Info("leaders elected", zap.Int("partitions", len(changed)), zap.Stringer("strategy", how))
+	}
 	for p, cause := range failed {
 		outcome[p] = cause
-		t.log.Info("no leader elected", zap.String("topic", p.topic.name), zap.Int32("partition", p.id), zap.Stringer("strategy", how), zap.Error(cause))
+		t.log.Debug("no leader elected", partitionField(p.tp()), zap.Stringer("strategy", how), zap.Error(cause))
 	}
+	t.logLeaderless(failed, how)
 	return err
+}
+
+// logLeaderless tells of partitions that nobody could be elected for: of many in one line.
+func (t *term) logLeaderless(failed map[*partition]error, how strategy) {
+	for p, cause := range failed {
+		log := t.log.Info // the leader of before goes on
+		if how == electOffline {
+			log = t.log.Warn
+		}
+		log("no leader could be elected", zap.Int("partitions", len(failed)), zap.Stringer("strategy", how),
+			zap.Stringer("for_example", p.tp()), zap.NamedError("because", cause))
+		return
+	}
 }
 
 func (t *term) leaving(id meta.BrokerID) bool {

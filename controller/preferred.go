@@ -78,7 +78,7 @@ func (e *preferredElectionChanged) handle(t *term) error {
 	}
 	for i, r := range results {
 		if r.Err != nil && !errors.Is(r.Err, ErrElectionNotNeeded) {
-			t.log.Warn("preferred election failed", zap.Stringer("partition", listed[i]), zap.Error(r.Err))
+			t.log.Warn("preferred election failed", partitionField(listed[i]), zap.Error(r.Err))
 		}
 	}
 	if err := t.store.DeletePreferredElection(t.ctx, t.fence); err != nil {

@@ -129,7 +129,7 @@ func (t *term) startListed() (started map[*partition]meta.Assignment, err error)
 	for _, r := range listed {
 		p := t.state.partition(r.TopicPartition)
 		if p == nil || p.topic.queued || len(r.Replicas) == 0 {
-			t.log.Warn("cannot start a listed reassignment", zap.Stringer("partition", r.TopicPartition))
+			t.log.Warn("cannot start a listed reassignment", partitionField(r.TopicPartition))
 			bad[r.TopicPartition] = true
 			continue
 		}
@@ -138,7 +138,7 @@ func (t *term) startListed() (started map[*partition]meta.Assignment, err error)
 			continue // our own rewriting of the list leads here, too
 		}
 		if err := keepsData(p, next); err != nil {
-			t.log.Warn("cannot start a listed reassignment", zap.Stringer("partition", r.TopicPartition), zap.Error(err))
+			t.log.Warn("cannot start a listed reassignment", partitionField(r.TopicPartition), zap.Error(err))
 			bad[r.TopicPartition] = true
 			continue
 		}

@@ -35,6 +35,7 @@ type outbox struct {
 	to      atomic.Pointer[meta.Broker] // replaced when the broker changes its endpoints in place
 	backoff time.Duration
 	log     *zap.Logger
+	leaving atomic.Bool         // the broker is about to stop
 	retries func()              // counts them
 	waited  func(time.Duration) // is told for how long a letter lay here; called under mu
 	// answered hands over an answer. Called by run; must not block.
@@ -131,7 +132,11 @@ func (o *outbox) deliver(ctx context.Context, r kmsg.Request) (kmsg.Response, bo
 		}
 		o.retries()
 		if try == 0 {
-			o.log.Warn("cannot reach the broker, trying again", zap.Int32("broker", int32(to.ID)),
+			level := zap.WarnLevel
+			if o.leaving.Load() {
+				level = zap.DebugLevel // it is gone, and its registration soon will be
+			}
+			o.log.Log(level, "cannot reach the broker, trying again", zap.Int32("broker", int32(to.ID)),
 				zap.String("request", kmsg.NameForKey(r.Key())), zap.Error(err))
 		}
 		if !o.pause(ctx) {

@@ -25,6 +25,7 @@ func (e *controlledShutdown) handle(t *term) error {
 	}
 	t.log.Info("broker is about to stop", zap.Int32("broker", int32(e.broker)))
 	b.shuttingDown = true
+	b.outbox.leaving.Store(true)
 	movable := func(p *partition) bool {
 		return p.known && !p.topic.queued && len(p.assignment.Replicas) > 1 && slices.Contains(p.assignment.Replicas, e.broker)
 	}

@@ -3,6 +3,7 @@ package zkstore
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -24,6 +25,7 @@ type dialer struct {
 		next   int // index of the host to try next
 		failed int // attempts since a session was last had
 		err    error
+		warned time.Time // when it was last said that nobody answers
 		conn   *wireConn // the latest; perhaps broken
 		ended  bool      // idle is closed
 	}
@@ -61,6 +63,7 @@ func (d *dialer) Connected() {
 	defer d.mu.Unlock()
 	d.mu.failed = 0
 	d.mu.err = nil
+	d.mu.warned = time.Time{}
 }
 
 // patience is how long one attempt may take, from dialing to the answer to the connection request. A server that is
@@ -89,6 +92,7 @@ func (d *dialer) dial(network, addr string, _ time.Duration) (net.Conn, error) {
 	d.mu.Lock()
 	d.mu.conn = w
 	d.mu.failed++ // until Connected says otherwise
+	d.mu.err = fmt.Errorf("%s accepts connections but does not answer", addr)
 	d.mu.Unlock()
 	if d.s.ctx.Err() != nil { // it ended while we dialed: nobody may open a new session under the library's Conn
 		w.Close()
@@ -113,15 +117,12 @@ func (d *dialer) secure(ctx context.Context, conn net.Conn, addr string) (net.Co
 // pause waits before another round over the servers, longer each time, up to a second.
 func (d *dialer) pause() error {
 	d.mu.Lock()
-	round, err := d.mu.failed/len(d.hosts), d.mu.err
-	first := d.mu.failed == len(d.hosts)
+	round := d.mu.failed / len(d.hosts)
 	d.mu.Unlock()
-	if first {
-		d.s.log.Warn("no ZooKeeper server can be reached", zap.Strings("servers", d.hosts), zap.Error(err))
-	}
 	if round == 0 {
 		return d.s.ctx.Err()
 	}
+	d.warn()
 	wait := min(50*time.Millisecond<<min(round-1, 5), time.Second)
 	t := time.NewTimer(wait/2 + rand.N(wait/2))
 	defer t.Stop()
@@ -131,6 +132,26 @@ func (d *dialer) pause() error {
 	case <-d.s.ctx.Done():
 		return d.s.ctx.Err()
 	}
+}
+
+const (
+	// hushed is how long servers may be away before that is said: as a rule the next one has the session at once.
+	hushed = time.Second
+	// reminder is how often it is said.
+	reminder = time.Minute
+)
+
+// warn says now and then that the servers are away, of a session that was had before: the first is waited for by somebody who is told.
+func (d *dialer) warn() {
+	since, had := d.s.awaySince()
+	now := time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !had || now.Sub(since) < hushed || now.Sub(d.mu.warned) < reminder {
+		return
+	}
+	d.mu.warned = now
+	d.s.log.Warn("no ZooKeeper server can be reached", zap.Strings("servers", d.hosts), zap.Duration("for", now.Sub(since)), zap.Error(d.mu.err))
 }
 
 func (d *dialer) failed(err error) {
@@ -157,6 +178,14 @@ func (d *dialer) current() *wireConn {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.mu.conn
+}
+
+// server is the address of the latest connection.
+func (d *dialer) server() string {
+	if c := d.current(); c != nil {
+		return c.RemoteAddr().String()
+	}
+	return ""
 }
 
 func (d *dialer) closeConn() {

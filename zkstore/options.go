@@ -62,7 +62,11 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-func (o Options) validate() error {
+// Validate says what is wrong with the options, if anything is, before anybody connects.
+func (o Options) Validate() error {
+	if _, _, err := splitConnect(o.Connect); err != nil {
+		return err
+	}
 	if o.SetACL && o.SASL == nil && len(o.Auth) == 0 &&
 		(o.TLS == nil || len(o.TLS.Certificates) == 0 && o.TLS.GetClientCertificate == nil) {
 		return fmt.Errorf("zookeeper.set.acl needs an identity towards ZooKeeper: SASL, a digest or a client certificate")

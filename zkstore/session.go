@@ -38,6 +38,7 @@ type Session struct {
 		timeout time.Duration
 		up      chan struct{} // closed while connected; replaced when the connection is lost
 		isUp    bool
+		lostAt  time.Time // when the connection was lost; zero while there is one, and before the first
 	}
 	// heldUntil is the session timeout after the latest moment at which the session is known to have been alive, in
 	// nanoseconds after began; negative after its end.
@@ -49,7 +50,7 @@ type Session struct {
 // had within the connect timeout.
 func Connect(ctx context.Context, o Options) (*Session, error) {
 	o = o.withDefaults()
-	if err := o.validate(); err != nil {
+	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	hosts, chroot, err := splitConnect(o.Connect)
@@ -104,7 +105,11 @@ func (s *Session) open(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.o.ConnectTimeout)
 	defer cancel()
 	if err := s.connected(ctx); err != nil {
-		if cause := s.dialer.lastError(); cause != nil {
+		cause := s.dialer.lastError()
+		switch {
+		case cause != nil && errors.Is(err, context.DeadlineExceeded):
+			return &noSessionError{s.o.ConnectTimeout, cause}
+		case cause != nil:
 			return fmt.Errorf("%w: %w", err, cause)
 		}
 		return err
@@ -116,6 +121,17 @@ func (s *Session) open(ctx context.Context) error {
 	}
 	return s.createChroot(ctx)
 }
+
+// noSessionError is the end of the connect timeout, in words that say more than that.
+type noSessionError struct {
+	within time.Duration
+	cause  error
+}
+
+func (e *noSessionError) Error() string {
+	return fmt.Sprintf("no session within %s: %v", e.within, e.cause)
+}
+func (e *noSessionError) Unwrap() []error { return []error{context.DeadlineExceeded, e.cause} }
 
 // addAuth presents one credential. A server that refuses says so, or just closes the connection; but a connection may also
 // break for another reason, so that is believed only when it happens again.
@@ -203,8 +219,8 @@ func (s *Session) end(why error) {
 		s.o.Metrics.event(eventAuthFailed)
 	case ErrExpired:
 		s.o.Metrics.event(eventExpired)
-		s.log.Warn("ZooKeeper session expired", zap.String("session", fmt.Sprintf("%#x", id)))
 	}
+	s.log.Debug("ZooKeeper session ended", zap.String("session", fmt.Sprintf("%#x", id)), zap.Error(why))
 	s.cancel()
 	s.watches.fireAll()
 }
@@ -222,28 +238,42 @@ func (s *Session) event(e zk.Event) {
 			s.mu.isUp = true
 			close(s.mu.up)
 		}
-		id, timeout := s.mu.id, s.mu.timeout
+		fields := []zap.Field{zap.String("server", s.dialer.server()), zap.String("session", fmt.Sprintf("%#x", s.mu.id)),
+			zap.Duration("timeout", s.mu.timeout)}
+		if !s.mu.lostAt.IsZero() {
+			fields = append(fields, zap.Duration("away_for", time.Since(s.mu.lostAt)))
+			s.mu.lostAt = time.Time{}
+		}
 		s.mu.Unlock()
 		s.o.Metrics.event(eventConnected)
-		s.log.Info("ZooKeeper session connected", zap.String("session", fmt.Sprintf("%#x", id)),
-			zap.Duration("timeout", timeout))
+		s.log.Info("ZooKeeper session connected", fields...)
 	case zk.StateDisconnected:
 		s.mu.Lock()
 		lost := s.mu.isUp && s.mu.err == nil
 		if s.mu.isUp {
 			s.mu.isUp = false
 			s.mu.up = make(chan struct{})
+			s.mu.lostAt = time.Now()
 		}
+		id, timeout := s.mu.id, s.mu.timeout
 		s.mu.Unlock()
 		if lost {
 			s.o.Metrics.event(eventDisconnected)
-			s.log.Warn("ZooKeeper connection lost")
+			s.log.Warn("ZooKeeper connection lost; reconnecting before the session expires", zap.String("server", s.dialer.server()),
+				zap.String("session", fmt.Sprintf("%#x", id)), zap.Duration("timeout", timeout))
 		}
 	case zk.StateExpired:
 		// Left alone the library would now open another session under the same Conn, and what we own in the old
 		// one would be gone without anybody noticing.
 		s.end(ErrExpired)
 	}
+}
+
+// awaySince says when the connection was lost; false if there was none yet, or there is one.
+func (s *Session) awaySince() (time.Time, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.lostAt, !s.mu.lostAt.IsZero()
 }
 
 // established is told by the connection what the server granted, before the library is.

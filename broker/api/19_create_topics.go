@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/zap"
 
 	"github.com/kraal-mq/kraal/acl"
 	"github.com/kraal-mq/kraal/broker/config"
@@ -80,6 +81,10 @@ func (h *Handler) createOne(c *call, req *kmsg.CreateTopicsRequest, t *kmsg.Crea
 	made, err := h.createTopic(c.ctx, n)
 	if err != nil {
 		return err
+	}
+	if !n.dryRun {
+		h.Logger.Info("topic created", zap.String("topic", t.Topic), zap.Int32("partitions", made.partitions), zap.Int16("replication_factor", made.factor),
+			zap.Any("overrides", n.config), c.by())
 	}
 	rt.TopicID = made.id
 	if !h.topicAllowed(c.Conn, acl.DescribeConfigs, t.Topic) {

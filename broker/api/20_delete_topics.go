@@ -86,7 +86,7 @@ func (h *Handler) deleteTopic(c *call, t *kmsg.DeleteTopicsRequestTopic, rt *kms
 	if err := h.Znodes().MarkTopicForDeletion(c.ctx, name); err != nil {
 		return err
 	}
-	h.Logger.Info("topic marked for deletion", zap.String("topic", name), zap.Stringer("by", c.Conn.Principal()))
+	h.Logger.Info("topic marked for deletion", zap.String("topic", name), c.by())
 	return nil
 }
 

@@ -2,6 +2,8 @@ package api
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
@@ -107,6 +109,6 @@ func (h *Handler) store(c *call, e meta.Entity, overrides map[string]string, dry
 	if err := h.Znodes().SetConfig(c.ctx, e, overrides); err != nil {
 		return err
 	}
-	h.Logger.Info("configuration changed", zap.Stringer("entity", e), zap.Stringer("by", c.Conn.Principal()))
+	h.Logger.Info("configuration stored", zap.Stringer("entity", e), zap.Strings("overrides", slices.Sorted(maps.Keys(overrides))), c.by())
 	return nil
 }

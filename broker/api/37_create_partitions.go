@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/zap"
 
 	"github.com/kraal-mq/kraal/acl"
 	"github.com/kraal-mq/kraal/broker/metadata"
@@ -89,7 +90,11 @@ func (h *Handler) addPartitions(c *call, t *kmsg.CreatePartitionsRequestTopic, d
 	for i, replicas := range added {
 		grown.Partitions[i] = meta.Assignment{Replicas: replicas}
 	}
-	return h.Znodes().SetTopic(c.ctx, zkstore.Unfenced(), t.Topic, grown)
+	if err := h.Znodes().SetTopic(c.ctx, zkstore.Unfenced(), t.Topic, grown); err != nil {
+		return err
+	}
+	h.Logger.Info("partitions added to a topic", zap.String("topic", t.Topic), zap.Int32("before", have), zap.Int32("now", t.Count), c.by())
+	return nil
 }
 
 // placeAdded settles where the replicas of added partitions go, by partition id.

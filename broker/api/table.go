@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/kraal-mq/kraal/broker/transport"
 )
@@ -70,6 +72,16 @@ var table = []entry{
 type call struct {
 	*transport.Request
 	ctx context.Context
+}
+
+// by says in the log who asked for something.
+func (c *call) by() zap.Field {
+	return zap.Inline(zapcore.ObjectMarshalerFunc(func(e zapcore.ObjectEncoder) error {
+		e.AddString("by", c.Conn.Principal().String())
+		e.AddString("client_id", c.Header.ClientID)
+		e.AddString("from", c.Conn.RemoteAddr().String())
+		return nil
+	}))
 }
 
 // plain adapts a handler that returns its response, for every API but those that must say more than that.

@@ -20,8 +20,18 @@ func fleetDefaults(id int, props map[string]string) map[string]string {
 		"transaction.state.log.replication.factor": "3", "transaction.state.log.num.partitions": "3", "transaction.state.log.min.isr": "2",
 		"auto.leader.rebalance.enable": "false", "replica.lag.time.max.ms": "4000",
 	}
-	maps.Copy(all, props)
+	maps.Copy(all, forBroker(id, props))
+	maps.DeleteFunc(all, func(_, value string) bool { return value == "" })
 	return all
+}
+
+// forBroker puts a broker's id where its properties hold {id}.
+func forBroker(id int, props map[string]string) map[string]string {
+	own := make(map[string]string, len(props))
+	for key, value := range props {
+		own[key] = strings.ReplaceAll(value, "{id}", strconv.Itoa(id))
+	}
+	return own
 }
 
 // Fleet is several brokers in this process, with the ids 1, 2 and so on.
@@ -29,7 +39,8 @@ type Fleet struct {
 	Nodes []*Node
 }
 
-// StartFleet runs size brokers with the given properties over sensible ones for a test, and stops them when it ends.
+// StartFleet runs size brokers with the given properties over sensible ones for a test, and stops them when it ends. {id} in
+// a value is the broker's id, and an empty value leaves a property out.
 func StartFleet(t testing.TB, zookeeper string, size int, props map[string]string) *Fleet {
 	t.Helper()
 	f := &Fleet{}

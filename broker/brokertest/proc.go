@@ -196,6 +196,9 @@ func (p *Proc) Alive() bool {
 // Addr is where clients connect.
 func (p *Proc) Addr() string { return fmt.Sprintf("127.0.0.1:%d", p.port) }
 
+// PID is the process id of the present process.
+func (p *Proc) PID() int { return p.cmd.Process.Pid }
+
 // Dir is the log directory.
 func (p *Proc) Dir() string { return p.props["log.dirs"] }
 

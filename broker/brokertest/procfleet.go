@@ -20,7 +20,8 @@ type ProcFleet struct {
 	to      [][]*testkit.Proxy
 }
 
-// StartProcFleet runs size brokers with the given properties over sensible ones for a test, and ends them with it.
+// StartProcFleet runs size brokers with the given properties over sensible ones for a test, and ends them with it. {id} in
+// a value is the broker's id, and an empty value leaves a property out.
 func StartProcFleet(t testing.TB, zookeeper string, size int, props map[string]string) *ProcFleet {
 	t.Helper()
 	servers, chroot, _ := strings.Cut(zookeeper, "/")
@@ -34,14 +35,18 @@ func StartProcFleet(t testing.TB, zookeeper string, size int, props map[string]s
 		}
 		inter := FreePort(t)
 		between := testkit.StartProxy(t, fmt.Sprintf("127.0.0.1:%d", inter), brokerOf)
-		p := newProc(t, strings.Join(connect, ",")+strings.TrimSuffix("/"+chroot, "/"), fleetDefaults(id, nil))
+		p := newProc(t, strings.Join(connect, ",")+strings.TrimSuffix("/"+chroot, "/"), fleetDefaults(id, props))
 		maps.Copy(p.props, map[string]string{
 			"listeners":                      fmt.Sprintf("PLAINTEXT://127.0.0.1:%d,INTER://127.0.0.1:%d", p.port, inter),
 			"advertised.listeners":           fmt.Sprintf("PLAINTEXT://127.0.0.1:%d,INTER://%s", p.port, between.Addr()),
 			"listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,INTER:PLAINTEXT",
 			"inter.broker.listener.name":     "INTER",
 		})
-		maps.Copy(p.props, props)
+		for key, value := range forBroker(id, props) {
+			if value != "" {
+				p.props[key] = value
+			}
+		}
 		f.Procs, f.between, f.to = append(f.Procs, p), append(f.between, between), append(f.to, toServers)
 	}
 	f.Start()

@@ -132,3 +132,40 @@ func (z *Znodes) create(path, data string) bool {
 	}
 	return err == nil
 }
+
+// Ephemeral returns what a znode holds and the session it belongs to, 0 for none.
+func (z *Znodes) Ephemeral(path string) (data string, session int64, found bool) {
+	z.t.Helper()
+	b, stat, found := z.get(path)
+	if !found {
+		return "", 0, false
+	}
+	return string(b), stat.EphemeralOwner, true
+}
+
+// ACL returns who may do what with a znode, as scheme:id:letters; nothing if that is not for strangers to know.
+func (z *Znodes) ACL(path string) (acl []string) {
+	z.t.Helper()
+	entries, _, err := z.conn.GetACL(z.chroot + path)
+	if err != nil && !errors.Is(err, zk.ErrNoAuth) {
+		z.t.Fatalf("read the ACL of %s: %v", path, err)
+	}
+	for _, e := range entries {
+		text := e.Scheme + ":" + e.ID + ":"
+		for i, letter := range "rwcda" {
+			if e.Perms&(1<<i) != 0 {
+				text += string(letter)
+			}
+		}
+		acl = append(acl, text)
+	}
+	return acl
+}
+
+// Delete removes a znode if it is there.
+func (z *Znodes) Delete(path string) {
+	z.t.Helper()
+	if err := z.conn.Delete(z.chroot+path, -1); err != nil && !errors.Is(err, zk.ErrNoNode) {
+		z.t.Fatalf("delete %s: %v", path, err)
+	}
+}

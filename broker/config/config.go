@@ -83,6 +83,7 @@ type ZooKeeper struct {
 	SessionTimeout      time.Duration `key:"zookeeper.session.timeout.ms"`
 	MaxInFlightRequests int32         `key:"zookeeper.max.in.flight.requests"`
 	SetACL              bool          `key:"zookeeper.set.acl"`
+	JAASConfig          string        `key:"kraal.zookeeper.jaas.config"` // empty: not in the properties
 	SSL                 ZooKeeperSSL
 }
 

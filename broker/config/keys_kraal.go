@@ -20,5 +20,7 @@ func keysKraal() []Key {
 		{Name: "kraal.stray.delete.delay.ms", Type: Long, Default: int64(7 * 24 * 60 * 60 * 1000), valid: atLeast(-1), Status: Core, Importance: Medium, Internal: true,
 			Doc: "How long replicas are kept that turn out not to belong here any more when the broker comes back: their topics were deleted, or they " +
 				"were moved to other brokers, while it was away. They are out of service and renamed to -stray. -1: for ever, as Apache Kafka does."},
+		{Name: "kraal.zookeeper.jaas.config", Type: Password, Status: Full, Importance: Medium, Internal: true,
+			Doc: "How to log in to ZooKeeper: org.apache.zookeeper.server.auth.DigestLoginModule required username=\"..\" password=\"..\"; Unset: as the section Client of the file says that KAFKA_OPTS names with -Djava.security.auth.login.config."},
 	}
 }

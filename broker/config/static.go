@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -61,6 +62,10 @@ func FromMap(props map[string]string) (*Static, []Warning, error) {
 	props, problems := resolveProviders(props)
 	c, more := build(withoutDynamicKeys(props))
 	problems = append(problems, more...)
+	problems = slices.DeleteFunc(problems, func(p Problem) bool {
+		_, given := props[p.Key]
+		return p.Key == "node.id" && !given // it has broker.id's value, which is a problem of its own
+	})
 	ws := warnings(props, c)
 	if len(problems) > 0 {
 		return nil, ws, &LoadError{Problems: problems}

@@ -249,7 +249,7 @@ func TestBadValues(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	_, ws, err := FromMap(with(map[string]string{
-		"no.such": "1", "metric.reporters": "com.example.R", "auto.include.jmx.reporter": "TRUE", "log.message.format.version": "2.0",
+		"no.such": "1", "zookeeper.conect": "z", "metric.reporters": "com.example.R", "auto.include.jmx.reporter": "TRUE", "log.message.format.version": "2.0",
 		"offsets.commit.required.acks": "-1", "listener.name.nope.ssl.keystore.type": "PEM", "listener.name.sasl_ssl.no.such": "1",
 		"listeners": "PLAINTEXT://:1,SASL_SSL://:2", "ssl.client.auth": "required", "authorizer.class.name": "com.example.A",
 		"super.users": "User:x", "authorizer.zookeeper.url": "z", "authorizer.zookeeper.nope": "z", "leader.replication.throttled.rate": "1",
@@ -261,17 +261,18 @@ func TestWarnings(t *testing.T) {
 	want := []string{
 		"authorizer.class.name: the class com.example.A is not built in",
 		"authorizer.zookeeper.nope: unknown key, ignored",
-		"group.share.max.size: has no effect here",
+		"group.share.max.size: has no effect here: Share groups: largest group",
 		"inter.broker.protocol.version: is not meant for production",
 		"leader.replication.throttled.rate: is read from ZooKeeper only, ignored in the file",
 		"listener.name.PLAINTEXT.max.connections: listener names are lower case in keys, ignored",
 		"listener.name.nope.ssl.keystore.type: there is no listener NOPE",
 		"listener.name.sasl_ssl.no.such: unknown key, ignored",
 		"log.message.format.version: deprecated and ignored: records are always written in format v2",
-		"metric.reporters: has no effect here",
+		"metric.reporters: has no effect here: Java plug-ins that report metrics",
 		"no.such: unknown key, ignored",
 		"offsets.commit.required.acks: deprecated",
 		"ssl.client.auth: is not applied to the SASL_SSL listener SASL_SSL; set listener.name.sasl_ssl.ssl.client.auth to mean it",
+		"zookeeper.conect: unknown key, ignored: did you mean zookeeper.connect?",
 	}
 	var got []string
 	for _, w := range ws {
@@ -279,6 +280,18 @@ func TestWarnings(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("\ngot  %s\nwant %s", strings.Join(got, "\n     "), strings.Join(want, "\n     "))
+	}
+}
+
+func TestDistance(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"log.dir", "log.dir", 0}, {"log.dir", "log.dirs", 1}, {"lgo.dir", "log.dir", 2}, {"", "abc", 3}, {"abc", "", 3},
+		{"broker.id", "brokr.ix", 2}, {"kitten", "sitting", 3}, {"completely", "different", 5}, {"short", "much longer than that", 5}} {
+		if got := distance(c.a, c.b, 5); got != c.want {
+			t.Errorf("%q and %q differ by %d, want %d", c.a, c.b, got, c.want)
+		}
 	}
 }
 

@@ -33,13 +33,13 @@ func warnings(props map[string]string, c *Config) []Warning {
 		switch {
 		case !known && isExtra(name):
 		case !known:
-			warn(name, "unknown key, ignored")
+			warn(name, "unknown key, ignored"+meant(name))
 		case deprecated[name] != "":
 			if name != "log.message.format.version" || c.Broker.InterBrokerProtocol >= V3_0_IV1 {
 				warn(name, deprecated[name])
 			}
 		case k.Status == NoEffect && !reflect.DeepEqual(c.values[name], k.Default):
-			warn(name, "has no effect here")
+			warn(name, "has no effect here: "+purpose(k.Doc))
 		}
 		if _, ok := dynamicTable().lookup(name); ok {
 			warn(name, "is read from ZooKeeper only, ignored in the file")
@@ -68,6 +68,12 @@ func warnings(props map[string]string, c *Config) []Warning {
 	}
 	slices.SortStableFunc(ws, func(a, b Warning) int { return strings.Compare(a.Key, b.Key) })
 	return ws
+}
+
+// purpose is what a key without effect is for: its description without the remark that it has none.
+func purpose(doc string) string {
+	doc, _, _ = strings.Cut(doc, " Without effect")
+	return strings.TrimSuffix(doc, ".")
 }
 
 func isExtra(name string) bool {

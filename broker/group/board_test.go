@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +20,7 @@ import (
 
 // fakeRegistry is the znodes of all sessions in a map, as one session sees them.
 type fakeRegistry struct {
+	mu      *sync.Mutex // guards all below, shared by sessions
 	session string
 	nodes   map[string]string // path to session and data
 	removed []string
@@ -29,6 +32,8 @@ type fakeRegistry struct {
 var errBroken = errors.New("connection lost")
 
 func (r *fakeRegistry) WriteConsumers(_ context.Context, writes []zkstore.ConsumerWrite) (map[zkstore.ConsumerNode]error, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.calls++
 	broken := map[zkstore.ConsumerNode]error{}
 	for _, w := range writes {
@@ -59,12 +64,16 @@ func (r *fakeRegistry) WriteConsumers(_ context.Context, writes []zkstore.Consum
 }
 
 func (r *fakeRegistry) RemoveConsumers(_ context.Context, group string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.removed = append(r.removed, group)
 	return nil
 }
 
 // seen is what can be seen of a group's members and owners, short.
 func (r *fakeRegistry) seen() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var out []string
 	for _, path := range slices.Sorted(maps.Keys(r.nodes)) {
 		owner, data, _ := strings.Cut(r.nodes[path], " ")
@@ -112,7 +121,7 @@ func expect(t *testing.T, r *fakeRegistry, want ...string) {
 
 // Changes are gathered, and only what differs is written.
 func TestShowcase(t *testing.T) {
-	r := &fakeRegistry{session: "s1", nodes: map[string]string{}}
+	r := &fakeRegistry{mu: new(sync.Mutex), session: "s1", nodes: map[string]string{}}
 	showcase(t, func() Registry { return r }, func(c *Showcase) {
 		c.Show("g", []Shown{member("a", 0, 1)})
 		c.Show("h", []Shown{member("x", 0)})
@@ -146,17 +155,23 @@ func TestShowcase(t *testing.T) {
 // After a new session everything is shown again; the znodes of the last one are gone with it.
 func TestShowcaseNewSession(t *testing.T) {
 	nodes := map[string]string{}
-	first, second := &fakeRegistry{session: "s1", nodes: nodes}, &fakeRegistry{session: "s2", nodes: nodes}
-	now := first
-	showcase(t, func() Registry { return now }, func(c *Showcase) {
+	var mu sync.Mutex
+	first, second := &fakeRegistry{mu: &mu, session: "s1", nodes: nodes}, &fakeRegistry{mu: &mu, session: "s2", nodes: nodes}
+	var now atomic.Pointer[fakeRegistry]
+	now.Store(first)
+	showcase(t, func() Registry { return now.Load() }, func(c *Showcase) {
 		c.Show("g", []Shown{member("a", 0)})
 		time.Sleep(2 * gatherTime)
+		mu.Lock()
 		first.err = zkstore.ErrExpired
+		mu.Unlock()
 		c.Show("h", []Shown{member("x")})
 		time.Sleep(5 * time.Second)
 		expect(t, first, "s1:g/ids/a={}", "s1:g/owners/t/0=a-0")
+		mu.Lock()
 		clear(nodes)
-		now = second
+		mu.Unlock()
+		now.Store(second)
 		time.Sleep(longestPause)
 		expect(t, second, "s2:g/ids/a={}", "s2:g/owners/t/0=a-0", "s2:h/ids/x={}")
 	})
@@ -165,12 +180,14 @@ func TestShowcaseNewSession(t *testing.T) {
 // A coordinator that takes over waits for the other's znodes to go, and touches none of them.
 func TestShowcaseMovedGroup(t *testing.T) {
 	nodes := map[string]string{"/consumers/g/ids/a": "s1 {}", "/consumers/g/owners/t/0": "s1 a-0"}
-	r := &fakeRegistry{session: "s2", nodes: nodes}
+	r := &fakeRegistry{mu: new(sync.Mutex), session: "s2", nodes: nodes}
 	showcase(t, func() Registry { return r }, func(c *Showcase) {
 		c.Show("g", []Shown{member("a", 0, 1)})
 		time.Sleep(10 * time.Second)
 		expect(t, r, "s1:g/ids/a={}", "s1:g/owners/t/0=a-0", "s2:g/owners/t/1=a-0")
+		r.mu.Lock()
 		delete(nodes, "/consumers/g/ids/a")
+		r.mu.Unlock()
 		time.Sleep(longestPause + lookAround)
 		expect(t, r, "s2:g/ids/a={}", "s1:g/owners/t/0=a-0", "s2:g/owners/t/1=a-0")
 		c.Clear("g") // what was never ours is not removed
@@ -182,7 +199,7 @@ func TestShowcaseMovedGroup(t *testing.T) {
 // A writing that broke off is repaired, whatever of it was done.
 func TestShowcaseBrokenOff(t *testing.T) {
 	for breaks := range 5 {
-		r := &fakeRegistry{session: "s1", nodes: map[string]string{}, breaks: breaks}
+		r := &fakeRegistry{mu: new(sync.Mutex), session: "s1", nodes: map[string]string{}, breaks: breaks}
 		showcase(t, func() Registry { return r }, func(c *Showcase) {
 			c.Show("g", []Shown{member("a", 0, 1, 2)})
 			time.Sleep(firstPause / 2)

@@ -125,7 +125,7 @@ func (c *conn) connect(timeout time.Duration) (net.Conn, error) {
 	defer cancel()
 	raw, err := c.pool.o.Dial(ctx, c.addr)
 	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
+		return nil, err // which names what it was doing and where
 	}
 	if tcp, ok := raw.(*net.TCPConn); ok && c.pool.o.ReceiveBuffer > 0 {
 		tcp.SetReadBuffer(c.pool.o.ReceiveBuffer)
@@ -220,14 +220,14 @@ func (c *conn) exchange(ctx context.Context, req kmsg.Request) (*wire.Buffer, er
 	select {
 	case <-c.ready:
 	case <-ctx.Done():
-		return nil, errors.Join(ctx.Err(), ErrNotSent)
+		return nil, notSent(ctx.Err())
 	}
 	select {
 	case c.writing <- struct{}{}:
 	case <-ctx.Done():
-		return nil, errors.Join(ctx.Err(), ErrNotSent)
+		return nil, notSent(ctx.Err())
 	case <-c.ended:
-		return nil, c.notSent()
+		return nil, c.whyNotSent()
 	}
 	call, err := c.send(ctx, req)
 	<-c.writing
@@ -243,6 +243,14 @@ func (c *conn) exchange(ctx context.Context, req kmsg.Request) (*wire.Buffer, er
 	}
 }
 
+// notSent says that a request was not sent, and why, where that is known.
+func notSent(reason error) error {
+	if reason == nil {
+		return ErrNotSent
+	}
+	return fmt.Errorf("%w: %w", ErrNotSent, reason)
+}
+
 // reason returns why the connection ended.
 func (c *conn) reason() error {
 	c.mu.Lock()
@@ -250,13 +258,13 @@ func (c *conn) reason() error {
 	return c.mu.err
 }
 
-// notSent says why nothing was sent on a connection that has ended.
-func (c *conn) notSent() error {
+// whyNotSent says why nothing was sent on a connection that has ended.
+func (c *conn) whyNotSent() error {
 	reason := c.reason()
 	if c.stream != nil && reason != ErrClosed {
 		return errGone // it was fine, so another may be
 	}
-	return errors.Join(reason, ErrNotSent)
+	return notSent(reason)
 }
 
 // send writes a request. Its caller holds the token of writing.
@@ -273,7 +281,7 @@ func (c *conn) send(ctx context.Context, req kmsg.Request) (*call, error) {
 	c.mu.Lock()
 	if c.mu.err != nil {
 		c.mu.Unlock()
-		return nil, c.notSent()
+		return nil, c.whyNotSent()
 	}
 	c.mu.calls = append(c.mu.calls, call)
 	if len(c.mu.calls) == 1 {
@@ -285,7 +293,7 @@ func (c *conn) send(ctx context.Context, req kmsg.Request) (*call, error) {
 	if _, err := c.stream.Write(frame); err != nil {
 		// A frame that is incomplete has no effect. Those sent before may have.
 		c.end(err)
-		return nil, errors.Join(err, ErrNotSent)
+		return nil, notSent(err)
 	}
 	return call, nil
 }

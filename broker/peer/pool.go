@@ -135,7 +135,7 @@ func (p *Pool) RequestPooled(ctx context.Context, addr string, req kmsg.Request)
 func (p *Pool) request(ctx context.Context, addr string, req kmsg.Request) (kmsg.Response, *wire.Buffer, error) {
 	buf, err := p.exchange(ctx, addr, req)
 	if err != nil {
-		return nil, nil, fmt.Errorf("request with key %d version %d to %s: %w", req.Key(), req.GetVersion(), addr, err)
+		return nil, nil, fmt.Errorf("%s v%d to %s: %w", kmsg.NameForKey(req.Key()), req.GetVersion(), addr, err)
 	}
 	resp, err := wire.DecodeResponse(buf.Bytes(), req)
 	if err != nil {
@@ -149,7 +149,7 @@ func (p *Pool) request(ctx context.Context, addr string, req kmsg.Request) (kmsg
 func (p *Pool) exchange(ctx context.Context, addr string, req kmsg.Request) (*wire.Buffer, error) {
 	for attempt := 0; ; {
 		if err := ctx.Err(); err != nil {
-			return nil, errors.Join(err, ErrNotSent)
+			return nil, notSent(err)
 		}
 		c, pause, err := p.conn(addr)
 		if err != nil {
@@ -167,7 +167,7 @@ func (p *Pool) exchange(ctx context.Context, addr string, req kmsg.Request) (*wi
 		}
 		p.forget(c)
 		if attempt++; attempt > 1 {
-			return nil, errors.Join(c.reason(), ErrNotSent)
+			return nil, notSent(c.reason())
 		}
 	}
 }
@@ -178,7 +178,7 @@ func (p *Pool) conn(addr string) (c *conn, pause time.Duration, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.mu.closed {
-		return nil, 0, errors.Join(ErrClosed, ErrNotSent)
+		return nil, 0, notSent(ErrClosed)
 	}
 	if c := p.mu.conns[addr]; c != nil {
 		return c, 0, nil
@@ -200,9 +200,9 @@ func (p *Pool) wait(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return errors.Join(ctx.Err(), ErrNotSent)
+		return notSent(ctx.Err())
 	case <-p.ctx.Done():
-		return errors.Join(ErrClosed, ErrNotSent)
+		return notSent(ErrClosed)
 	}
 }
 

@@ -78,9 +78,25 @@ func (m *Manager) LeaderAndISR(s Sender, parts []Assigned) ([]error, error) {
 		m.leads.begin(m.clock())
 	}
 	if len(changes) > 0 {
+		m.logRoles(changes)
 		m.onRoles(changes)
 	}
 	return results, nil
+}
+
+// logRoles tells of leaderships that began, anew in each epoch, and ended: of many in one line.
+func (m *Manager) logRoles(changes []RoleChange) {
+	begun := 0
+	for _, c := range changes {
+		if c.Leads {
+			begun++
+		}
+	}
+	fields := []zap.Field{zap.Int("begun", begun), zap.Int("ended", len(changes)-begun)}
+	if c := changes[0]; len(changes) == 1 {
+		fields = append(fields, zap.String("topic", c.Partition.Topic), zap.Int32("partition", c.Partition.Partition), zap.Int32("leader_epoch", int32(c.LeaderEpoch)))
+	}
+	m.logger.Info("leaderships changed", fields...)
 }
 
 // assigners is how many partitions of a LeaderAndIsr are worked on at a time. What takes time is waiting for the disk,

@@ -50,7 +50,7 @@ func newCleaner(m *Manager) *cleaner {
 		}
 		points, err := d.readOffsets(cleanerFile)
 		if err != nil {
-			m.env.logger.Error("Cleaner checkpoint not readable; compacting from the beginning", zap.String("dir", d.path), zap.Error(err))
+			m.env.logger.Error("cleaner checkpoint not readable; compacting from the beginning", zap.String("dir", d.path), zap.Error(err))
 			points = map[meta.TopicPartition]int64{}
 		}
 		c.mu.points[d] = points
@@ -125,10 +125,10 @@ func (c *cleaner) once(ctx context.Context, config *CleanerConfig, limit *thrott
 	case err == nil:
 		took := time.Since(started)
 		mt.compacted(p, took)
-		l.logger().Info("Compacted", zap.Int64("from", dirty.first), zap.Int64("to", end), zap.Int64("bytes_before", p.stats.before),
+		l.logger().Info("compacted", zap.Int64("from", dirty.first), zap.Int64("to", end), zap.Int64("bytes_before", p.stats.before),
 			zap.Int64("bytes_after", p.stats.after), zap.Int("keys", p.offsets.used), zap.Duration("took", took))
 	case ctx.Err() != nil, errors.Is(err, errAborted), errors.Is(err, ErrDeleted), errors.Is(err, ErrClosed):
-		l.logger().Info("Compaction given up", zap.Error(err))
+		l.logger().Info("compaction given up", zap.Error(err))
 	default:
 		c.failed(l, err)
 	}
@@ -159,7 +159,7 @@ func (c *cleaner) failed(l *Log, err error) {
 		until = c.m.env.now().Add(fullDiskRetry)
 	}
 	c.m.env.metrics.cleanerFailures.Inc()
-	l.logger().Error("Compaction failed; the partition is set aside", zap.Bool("for_good", until.IsZero()), zap.Error(err))
+	l.logger().Error("compaction failed; the partition is set aside", zap.Bool("for_good", until.IsZero()), zap.Error(err))
 	if isIOError(err) && until.IsZero() {
 		_ = l.failed("compact", err)
 	}

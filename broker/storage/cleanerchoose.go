@@ -65,7 +65,7 @@ func (c *cleaner) consider(l *Log, nowMs int64) (d dirtyRange, ratio float64, du
 	first, ok := c.point(l)
 	if !ok || first < start || first > leo {
 		if ok {
-			l.logger().Warn("First dirty offset was outside of the log; compacting from its beginning", zap.Int64("offset", first))
+			l.logger().Warn("first dirty offset was outside of the log; compacting from its beginning", zap.Int64("offset", first))
 			if err := c.put(l, start); err != nil {
 				return d, 0, false, err
 			}

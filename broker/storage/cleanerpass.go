@@ -417,7 +417,7 @@ func (l *Log) replace(old []*segment, cleaned *segment, generation int64) (int64
 	if err != nil {
 		return 0, l.failed("swap in compacted segment", err)
 	}
-	l.logger().Info("Segments compacted", zap.Int64("base_offset", cleaned.base), zap.Int("segments", len(old)),
+	l.logger().Debug("segments compacted", zap.Int64("base_offset", cleaned.base), zap.Int("segments", len(old)),
 		zap.Int64("bytes", cleaned.size.Load()))
 	return l.mu.generation, nil
 }

@@ -83,6 +83,9 @@ func (d *directory) open() error {
 		return err
 	}
 	lock, err := d.fs.Lock(d.file(lockFile))
+	if errors.Is(err, fs.ErrPermission) {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrLocked, err)
 	}

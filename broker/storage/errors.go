@@ -35,7 +35,7 @@ var (
 	// ErrNameTooLong: the topic's name leaves no room for the suffix of a future replica's directory.
 	ErrNameTooLong = errors.New("topic name too long")
 	// ErrLocked: another process uses the log directory.
-	ErrLocked = errors.New("log directory in use")
+	ErrLocked = errors.New("in use by another process")
 )
 
 // DirError says that a log directory failed, or had failed before. Nothing in it is tried again until a restart,

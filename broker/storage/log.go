@@ -284,7 +284,7 @@ func (l *Log) removeSegmentsLocked(segs []*segment, why string) error {
 			return l.failed("remove segment", err)
 		}
 		l.env.metrics.segmentsDeleted.Inc()
-		l.logger().Info("Segment removed", zap.Int64("base_offset", s.base), zap.Int64("bytes", s.size.Load()), zap.String("reason", why))
+		l.logger().Info("segment removed", zap.Int64("base_offset", s.base), zap.Int64("bytes", s.size.Load()), zap.String("reason", why))
 	}
 	l.env.removeLater(time.Duration(l.Config().FileDeleteDelayMs)*time.Millisecond, func() error {
 		for _, s := range segs {

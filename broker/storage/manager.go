@@ -147,7 +147,7 @@ func OpenManager(ctx context.Context, o ManagerOptions) (*Manager, error) {
 		d.clean = true // all of it was loaded and recovered
 		// Recovery may have cut logs below the recovery point of before. It must not vouch for what comes next.
 		if err := m.checkpointRecoveryPoints(d); err != nil {
-			m.env.logger.Error("Log directory offline", zap.String("dir", d.path), zap.Error(err))
+			m.logOffline(d.path, err)
 		}
 	}
 	for _, d := range m.dirs {
@@ -175,7 +175,7 @@ func (m *Manager) openDirs() error {
 		case errors.Is(err, ErrLocked), errors.Is(err, ErrMetaProperties):
 			return fmt.Errorf("log directory %s: %w", path, err)
 		case err != nil:
-			m.env.logger.Error("Log directory offline", zap.String("dir", path), zap.Error(err))
+			m.logOffline(path, err)
 			errs = append(errs, d.fail(err))
 		}
 	}
@@ -246,7 +246,7 @@ func (m *Manager) WriteMetaProperties(id meta.BrokerID, clusterID string) error 
 // dirFailed is told by a directory that it went offline. Called once per directory, possibly under locks.
 func (m *Manager) dirFailed(d *logDir) {
 	err := d.failed.Load()
-	m.env.logger.Error("Log directory failed and is offline until the next start", zap.String("dir", d.path), zap.Error(err.Err))
+	m.env.logger.Error("log directory failed and is offline until the next start, and with it all partitions in it", zap.String("dir", d.path), zap.Error(err.Err))
 	if m.o.OnDirFailure != nil {
 		m.o.OnDirFailure(d.path, err)
 	}
@@ -396,7 +396,7 @@ func (m *Manager) Close() error {
 	}
 	wg.Wait()
 	m.unlock()
-	m.env.logger.Info("Logs closed", zap.Int("logs", len(m.all())), zap.Duration("took", m.o.Now().Sub(started)))
+	m.env.logger.Info("logs closed", zap.Int("logs", len(m.all())), zap.Duration("took", m.o.Now().Sub(started)))
 	return errors.Join(errs...)
 }
 

@@ -32,8 +32,9 @@ func (m *Manager) loadAll(ctx context.Context) error {
 	defer stop()
 	var wg sync.WaitGroup
 	errs := make([]error, len(m.dirs))
+	known := map[*directory]bool{} // to be offline
 	for i, d := range m.dirs {
-		if d.err() != nil {
+		if known[d] = d.err() != nil; known[d] {
 			continue
 		}
 		wg.Go(func() { errs[i] = m.loadDir(ctx, d, &configs, &progress) })
@@ -45,16 +46,22 @@ func (m *Manager) loadAll(ctx context.Context) error {
 	// A directory that failed takes what was loaded from it along.
 	live := 0
 	for _, d := range m.dirs {
-		if d.err() == nil {
+		switch {
+		case d.err() == nil:
 			live++
-		} else {
-			m.env.logger.Error("Log directory offline", zap.String("dir", d.path), zap.Error(d.err()))
+		case !known[d]:
+			m.logOffline(d.path, d.err())
 		}
 	}
 	if live == 0 {
 		return fmt.Errorf("no log directory can be used: %w", m.dirs[0].err())
 	}
 	return nil
+}
+
+// logOffline tells of a directory that is of no use from the start.
+func (m *Manager) logOffline(dir string, err error) {
+	m.env.logger.Error("log directory is offline until the next start, and with it all partitions in it", zap.String("dir", dir), zap.Error(err))
 }
 
 // loadDir loads one directory. An error is one that must stop the broker; I/O errors take the directory offline.
@@ -87,7 +94,7 @@ func (m *Manager) loadDir(ctx context.Context, d *directory, configs *topicConfi
 		jobs = append(jobs, loadJob{d, e.Name(), tp, kind})
 	}
 	started := m.o.Now()
-	m.env.logger.Info("Loading logs", zap.String("dir", d.path), zap.Int("logs", len(jobs)), zap.Bool("clean", d.clean))
+	m.env.logger.Info("loading logs", d.loading(len(jobs))...)
 	progress.logs.Add(int64(len(jobs)))
 	var fatal atomic.Pointer[error]
 	m.parallel(m.o.RecoveryThreads, len(jobs), func(i int) {
@@ -103,9 +110,18 @@ func (m *Manager) loadDir(ctx context.Context, d *directory, configs *topicConfi
 		return *err
 	}
 	if d.err() == nil {
-		m.env.logger.Info("Logs loaded", zap.String("dir", d.path), zap.Int("logs", len(jobs)), zap.Duration("took", m.o.Now().Sub(started)))
+		m.env.logger.Info("logs loaded", zap.String("dir", d.path), zap.Int("logs", len(jobs)), zap.Duration("took", m.o.Now().Sub(started)))
 	}
 	return nil
+}
+
+// loading says what is loaded, and what it means if the last stop was not clean.
+func (d *directory) loading(logs int) []zap.Field {
+	fields := []zap.Field{zap.String("dir", d.path), zap.Int("logs", logs)}
+	if logs > 0 && !d.clean {
+		fields = append(fields, zap.String("recovery", "the last stop was not clean: segments that may not have been flushed are checked"))
+	}
+	return fields
 }
 
 func (m *Manager) loadOne(ctx context.Context, j loadJob, configs *topicConfigs, progress *loadProgress) error {
@@ -131,7 +147,7 @@ func (m *Manager) loadOne(ctx context.Context, j loadJob, configs *topicConfigs,
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		m.env.logger.Error("Log not loaded", zap.String("dir", j.dir.path), zap.String("topic", j.tp.Topic),
+		m.env.logger.Error("log not loaded", zap.String("dir", j.dir.path), zap.String("topic", j.tp.Topic),
 			zap.Int32("partition", j.tp.Partition), zap.Error(err))
 		_ = j.dir.fail(err)
 		return nil
@@ -173,7 +189,7 @@ func (p *loadProgress) report() (stop func()) {
 			case <-end:
 				return
 			case <-tick.C:
-				p.logger.Info("Still loading logs", zap.Int64("loaded", p.done.Load()), zap.Int64("logs", p.logs.Load()),
+				p.logger.Info("still loading logs", zap.Int64("loaded", p.done.Load()), zap.Int64("logs", p.logs.Load()),
 					zap.Int64("segments_to_recover_now", p.segments.Load()))
 			}
 		}

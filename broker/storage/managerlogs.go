@@ -81,7 +81,7 @@ func (m *Manager) getOrCreate(tp meta.TopicPartition, o CreateOptions) (l *Log, 
 		d := m.reserve(dirs)
 		config := m.o.TopicConfig(tp.Topic)
 		if l, err = m.createIn(d, tp, name, config, o); err != nil {
-			m.env.logger.Error("Log not created", zap.String("dir", d.path), zap.String("topic", tp.Topic),
+			m.env.logger.Error("log not created", zap.String("dir", d.path), zap.String("topic", tp.Topic),
 				zap.Int32("partition", tp.Partition), zap.Error(err))
 			err = d.fail(err)
 			m.mu.Lock()
@@ -159,8 +159,11 @@ func (m *Manager) createIn(d *directory, tp meta.TopicPartition, name string, c 
 	if err != nil {
 		return nil, err
 	}
-	m.env.logger.Info("Log created", zap.String("dir", d.path), zap.String("topic", tp.Topic), zap.Int32("partition", tp.Partition),
-		zap.Bool("future", o.Future))
+	what := "log created"
+	if o.Future {
+		what = "future log created"
+	}
+	m.env.logger.Info(what, zap.String("dir", d.path), zap.String("topic", tp.Topic), zap.Int32("partition", tp.Partition))
 	return l, nil
 }
 
@@ -180,7 +183,7 @@ func (m *Manager) Delete(tp meta.TopicPartition) error {
 	current := m.take(m.mu.logs, tp)
 	if future != nil {
 		if err := m.deleteLog(future); err != nil {
-			m.env.logger.Error("Future log not deleted", zap.String("topic", tp.Topic), zap.Int32("partition", tp.Partition), zap.Error(err))
+			m.env.logger.Error("future log not deleted", zap.String("topic", tp.Topic), zap.Int32("partition", tp.Partition), zap.Error(err))
 		}
 	}
 	if current == nil {
@@ -243,7 +246,7 @@ func (m *Manager) renameAway(l *Log, suffix string) error {
 	if err := m.env.fs.SyncDir(l.place.dir.path); err != nil {
 		return l.place.dir.fail(fmt.Errorf("delete %s: %w", l.tp, err))
 	}
-	m.env.logger.Info("Log deleted", zap.String("dir", l.place.dir.path), zap.String("topic", l.tp.Topic),
+	m.env.logger.Info("log deleted", zap.String("dir", l.place.dir.path), zap.String("topic", l.tp.Topic),
 		zap.Int32("partition", l.tp.Partition), zap.String("renamed_to", name))
 	m.removeDirLater(l.place.dir, name, m.o.DirDeleteDelay)
 	return nil

@@ -106,7 +106,7 @@ func (r *producerSource) load() error {
 			loaded, err = decodeSnapshot(content)
 		}
 		if err != nil {
-			r.logger.Warn("Producer snapshot not usable, trying an older one", zap.Int64("offset", offset), zap.Error(err))
+			r.logger.Warn("producer snapshot not usable, trying an older one", zap.Int64("offset", offset), zap.Error(err))
 			if err := r.removeSnapshots(func(o int64) bool { return o == offset }); err != nil {
 				return err
 			}

@@ -120,7 +120,7 @@ func (ld *loader) collect(entries []fs.DirEntry) error {
 			ld.snapshots = append(ld.snapshots, base)
 		case indexSuffix, timeIndexSuffix, txnIndexSuffix:
 			if !files[fileName(base, logSuffix)] {
-				ld.logger.Warn("Index without a segment removed", zap.String("file", e.Name()))
+				ld.logger.Warn("index without a segment removed", zap.String("file", e.Name()))
 				if err := ld.remove(e.Name()); err != nil {
 					return err
 				}
@@ -133,7 +133,7 @@ func (ld *loader) collect(entries []fs.DirEntry) error {
 			s := openSegment(ld.env, ld.place, base, ld.config, info.Size(), files[fileName(base, txnIndexSuffix)])
 			ld.segments = append(ld.segments, s)
 			if !files[fileName(base, indexSuffix)] {
-				ld.logger.Error("Segment without an offset index", zap.Int64("base_offset", base))
+				ld.logger.Error("segment without an offset index", zap.Int64("base_offset", base))
 				ld.damaged = append(ld.damaged, base)
 				continue
 			}
@@ -141,7 +141,7 @@ func (ld *loader) collect(entries []fs.DirEntry) error {
 				continue
 			}
 			if err := s.checkTxns(); errors.Is(err, errTxnIndex) {
-				ld.logger.Error("Segment with a transaction index that cannot be its own", zap.Int64("base_offset", base), zap.Error(err))
+				ld.logger.Error("segment with a transaction index that cannot be its own", zap.Int64("base_offset", base), zap.Error(err))
 				ld.damaged = append(ld.damaged, base)
 			} else if err != nil {
 				return err
@@ -195,7 +195,7 @@ func (ld *loader) readSmallFiles(entries []fs.DirEntry) error {
 		}
 		return nil
 	}
-	ld.logger.Error("Leader epoch history not readable, making it anew from the batches", zap.Error(err))
+	ld.logger.Error("leader epoch history not readable, making it anew from the batches", zap.Error(err))
 	return ld.scanEpochs()
 }
 
@@ -240,7 +240,7 @@ func (ld *loader) recover() error {
 	} else if _, err := ld.end(); errors.Is(err, record.ErrTruncated) || errors.Is(err, record.ErrCorrupt) {
 		// Nothing may be appended behind that, whatever the marker says.
 		from = len(ld.segments) - 1
-		ld.logger.Error("The last segment does not end well although the stop was clean; recovering it", zap.Error(err))
+		ld.logger.Error("the last segment does not end well although the stop was clean; recovering it", zap.Error(err))
 	}
 	left := len(ld.segments) - from
 	for i := 0; i < len(ld.segments); i++ {
@@ -269,7 +269,7 @@ func (ld *loader) recover() error {
 		if cut == 0 && ld.reaches(i, next) {
 			continue
 		}
-		ld.logger.Warn("Invalid end of a segment cut off", zap.Int64("base_offset", s.base), zap.Int64("bytes", cut),
+		ld.logger.Warn("invalid end of a segment cut off", zap.Int64("base_offset", s.base), zap.Int64("bytes", cut),
 			zap.Int64("end_offset", next), zap.NamedError("reason", reason))
 		if i < from {
 			continue // the segments behind it were safe on the disk: keep them
@@ -292,7 +292,9 @@ func (ld *loader) reaches(i int, next int64) bool {
 // rebuild recovers segment i, with the producer state as of its base.
 func (ld *loader) rebuild(i int) (cut int64, reason error, err error) {
 	s := ld.segments[i]
-	ld.logger.Info("Recovering segment", zap.Int64("base_offset", s.base), zap.Int64("bytes", s.size.Load()))
+	if size := s.size.Load(); size > 0 {
+		ld.logger.Info("recovering segment", zap.Int64("base_offset", s.base), zap.Int64("bytes", size))
+	}
 	if ld.rebuilt < 0 {
 		ld.rebuilt = s.base
 	}
@@ -355,7 +357,7 @@ func (ld *loader) producerSource(segs []*segment, logStart int64, ps *producers,
 func (ld *loader) drop(i int) error {
 	for j := len(ld.segments) - 1; j >= i; j-- {
 		s := ld.segments[j]
-		ld.logger.Warn("Segment dropped in recovery", zap.Int64("base_offset", s.base), zap.Int64("bytes", s.size.Load()))
+		ld.logger.Warn("segment dropped in recovery", zap.Int64("base_offset", s.base), zap.Int64("bytes", s.size.Load()))
 		if err := s.remove(); err != nil {
 			return err
 		}
@@ -375,7 +377,7 @@ func (ld *loader) finish(l *Log) error {
 	}
 	clean := ld.o.clean
 	if len(ld.segments) > 0 && leo < ld.o.logStart {
-		ld.logger.Warn("Log ends below its start offset: files were lost; beginning anew there",
+		ld.logger.Warn("log ends below its start offset: files were lost; beginning anew there",
 			zap.Int64("log_end_offset", leo), zap.Int64("log_start_offset", ld.o.logStart))
 		if err := ld.drop(0); err != nil {
 			return err

@@ -10,7 +10,7 @@ import (
 func (ld *loader) split(over *errOverflow) error {
 	i := floorSegment(ld.segments, over.base)
 	s := ld.segments[i]
-	ld.logger.Warn("Splitting a segment whose offsets overflow", zap.Int64("base_offset", s.base), zap.Int64("at_offset", over.base))
+	ld.logger.Warn("splitting a segment whose offsets overflow", zap.Int64("base_offset", s.base), zap.Int64("at_offset", over.base))
 	fresh, err := createSegment(ld.env, ld.place, over.base, ld.config, cleanedSuffix)
 	if err != nil {
 		return err

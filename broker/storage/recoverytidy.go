@@ -79,7 +79,7 @@ func (ld *loader) finishSwap(entries []fs.DirEntry, swap []string) error {
 			return err
 		}
 		first, end = min(first, base), max(end, next)
-		ld.logger.Info("Completing an interrupted compaction", zap.Int64("base_offset", base), zap.Int64("end_offset", next))
+		ld.logger.Info("completing an interrupted compaction", zap.Int64("base_offset", base), zap.Int64("end_offset", next))
 	}
 	for _, e := range entries {
 		base, suffix, ok := parseFileName(e.Name())

@@ -65,7 +65,7 @@ func (m *Manager) ReplaceWithFuture(tp meta.TopicPartition) error {
 	if clean := m.cleaner.take(current); clean >= 0 && !future.resumed {
 		m.report("Cleaner checkpoint not written", m.cleaner.put(future, clean))
 	}
-	m.env.logger.Info("Log replaced by its future log", zap.String("topic", tp.Topic), zap.Int32("partition", tp.Partition),
+	m.env.logger.Info("log replaced by its future log", zap.String("topic", tp.Topic), zap.Int32("partition", tp.Partition),
 		zap.String("from", current.Dir()), zap.String("dir", future.Dir()), zap.Int64("log_end_offset", future.LogEndOffset()))
 	// From here on the future log is the replica. What fails takes a log directory offline, and says so there.
 	if err := m.deleteLog(current); err == nil {
@@ -216,7 +216,7 @@ func (m *Manager) dropReplaced(d *directory, name string, tp meta.TopicPartition
 		_ = d.fail(err)
 		return
 	}
-	m.env.logger.Warn("Replica removed that had been moved to another log directory", zap.String("dir", d.path), zap.String("topic", tp.Topic),
+	m.env.logger.Warn("replica removed that had been moved to another log directory", zap.String("dir", d.path), zap.String("topic", tp.Topic),
 		zap.Int32("partition", tp.Partition), zap.String("moved_to", by.path), zap.String("renamed_to", to))
 }
 

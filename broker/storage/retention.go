@@ -142,6 +142,6 @@ func (l *Log) dropOldestLocked(segs []*segment, n int, why string) error {
 // retain runs retention on one log and reports what no caller is there to hear of.
 func (m *Manager) retain(l *Log) {
 	if _, err := l.deleteOld(); err != nil && !errors.Is(err, ErrDirOffline) && !errors.Is(err, ErrDeleted) && !errors.Is(err, ErrClosed) {
-		l.logger().Error("Retention failed", zap.Error(err))
+		l.logger().Error("retention failed", zap.Error(err))
 	}
 }

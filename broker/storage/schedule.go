@@ -78,7 +78,7 @@ func (m *Manager) flushQueued(ctx context.Context, d *directory) {
 			if ctx.Err() != nil {
 				return // Close flushes everything
 			}
-			m.report("Flush failed", l.flushSealed())
+			m.report("flush failed", l.flushSealed())
 		}
 		if time.Since(written) >= minCheckpointGap {
 			m.report("Recovery points not written", m.checkpointRecoveryPoints(d))
@@ -104,7 +104,7 @@ func (m *Manager) flushOverdue() {
 	now := m.env.nowMs()
 	for _, l := range m.all() {
 		if c := l.Config(); now-l.lastFlushMs.Load() >= c.FlushMs && l.recoveryPoint.Load() < l.leo.Load() {
-			m.report("Flush failed", l.Flush())
+			m.report("flush failed", l.Flush())
 		}
 	}
 }

@@ -24,7 +24,7 @@ func (l *Log) TruncateTo(offset int64) (bool, error) {
 		// An epoch that began here as leader but never wrote may contradict what the new leader has.
 		return false, l.cutEpochsLocked(leo)
 	}
-	l.logger().Info("Truncating", zap.Int64("offset", offset), zap.Int64("log_end_offset", l.leo.Load()))
+	l.logger().Info("truncating", zap.Int64("offset", offset), zap.Int64("leo", l.leo.Load()))
 	segs := *l.segments.Load()
 	if segs[0].base > offset {
 		return true, l.startOverLocked(offset)
@@ -74,7 +74,7 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 	if err := l.Err(); err != nil {
 		return err
 	}
-	l.logger().Info("Dropping the whole log", zap.Int64("new_start", offset), zap.Int64("log_end_offset", l.leo.Load()))
+	l.logger().Info("dropping the whole log", zap.Int64("new_start", offset), zap.Int64("leo", l.leo.Load()))
 	return l.startOverLocked(offset)
 }
 

@@ -1,10 +1,14 @@
 package client
 
 import (
+	"fmt"
+	"os"
 	"strings"
 
 	"github.com/IBM/sarama"
 	"github.com/xdg-go/scram"
+
+	"github.com/kraal-mq/kraal/broker/sasl/jaas"
 )
 
 // applySecurity turns security.protocol, sasl.* and ssl.* into sarama's settings.
@@ -30,17 +34,13 @@ func (p Properties) applySecurity(conf *sarama.Config) error {
 }
 
 func (p Properties) applySASL(conf *sarama.Config) error {
-	text := p.text("sasl.jaas.config", "")
-	if text == "" {
-		return &Error{Class: KafkaException, Message: "SASL needs sasl.jaas.config"}
-	}
-	_, options, err := parseJAAS(text)
+	module, err := p.loginModule()
 	if err != nil {
 		return err
 	}
 	sasl := &conf.Net.SASL
 	sasl.Enable, sasl.Handshake, sasl.Version = true, true, sarama.SASLHandshakeV1
-	sasl.User, sasl.Password = options["username"], options["password"]
+	sasl.User, sasl.Password = module.Options["username"], module.Options["password"]
 	switch mechanism := p.text("sasl.mechanism", "GSSAPI"); mechanism {
 	case "PLAIN":
 		sasl.Mechanism = sarama.SASLTypePlaintext
@@ -57,4 +57,33 @@ func (p Properties) applySASL(conf *sarama.Config) error {
 		return &Error{Class: KafkaException, Message: "sasl.jaas.config names no username or no password"}
 	}
 	return nil
+}
+
+// loginModule is what sasl.jaas.config says, or else the section KafkaClient of the login configuration that KAFKA_OPTS names
+// (JaasContext.java).
+func (p Properties) loginModule() (jaas.Module, error) {
+	if text := p.text("sasl.jaas.config", ""); text != "" {
+		modules, err := jaas.ParseModules(text)
+		if err == nil && len(modules) > 1 {
+			err = fmt.Errorf("JAAS config property contains %d login modules, should be 1 module", len(modules))
+		}
+		if err != nil {
+			return jaas.Module{}, &Error{Class: IllegalArgument, Message: err.Error()}
+		}
+		return modules[0], nil
+	}
+	system := jaas.SystemProperties(os.Getenv("KAFKA_OPTS"))
+	file, err := jaas.Open(system)
+	if err != nil {
+		return jaas.Module{}, &Error{Class: KafkaException, Message: err.Error()}
+	}
+	if modules := file.Section("KafkaClient"); modules != nil {
+		return modules[0], nil
+	}
+	is := "not set"
+	if file != nil {
+		is = file.Name()
+	}
+	return jaas.Module{}, &Error{Class: IllegalArgument,
+		Message: "Could not find a 'KafkaClient' entry in the JAAS configuration. System property '" + jaas.FileProperty + "' is " + is}
 }

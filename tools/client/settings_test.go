@@ -3,8 +3,10 @@ package client
 import (
 	"crypto/tls"
 	"errors"
-	"maps"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/IBM/sarama"
@@ -33,23 +35,6 @@ func TestParseBootstrap(t *testing.T) {
 			t.Errorf("%q: %v", list, err)
 		}
 	}
-}
-
-func TestParseJAAS(t *testing.T) {
-	class, options, err := parseJAAS("x.PlainLoginModule\n REQUIRED username = \"al\\\"ice\" password='s;e=c' debug=true ;")
-	if err != nil || class != "x.PlainLoginModule" || !maps.Equal(options, map[string]string{"username": `al"ice`, "password": "s;e=c", "debug": "true"}) {
-		t.Errorf("%s %v %v", class, options, err)
-	}
-	for _, bad := range []string{"", "x", "x required", "x maybe a=b;", "x required a;", "x required a=;", `x required a="b;`, "x required a=b"} {
-		if _, _, err := parseJAAS(bad); err == nil {
-			t.Errorf("%q: no error", bad)
-		}
-	}
-}
-
-func FuzzParseJAAS(f *testing.F) {
-	f.Add(`x.ScramLoginModule required username="a" password='b';`)
-	f.Fuzz(func(_ *testing.T, text string) { parseJAAS(text) })
 }
 
 func TestSecuritySettings(t *testing.T) {
@@ -82,6 +67,29 @@ func TestSecuritySettings(t *testing.T) {
 	} {
 		if _, err := bad.Sarama("x"); err == nil || !errors.As(err, new(*Error)) {
 			t.Errorf("%v: %v", bad, err)
+		}
+	}
+}
+
+// TestLoginFile: without sasl.jaas.config the login is that of the file named in KAFKA_OPTS.
+func TestLoginFile(t *testing.T) {
+	p := Properties{"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN"}
+	file := filepath.Join(t.TempDir(), "jaas.conf")
+	for text, want := range map[string]string{
+		`KafkaClient { x.PlainLoginModule required username="u" password="p"; };`: "",
+		`KafkaServer { x.PlainLoginModule required username="u" password="p"; };`: "Could not find a 'KafkaClient' entry in the JAAS configuration. System property 'java.security.auth.login.config' is " + file,
+		`KafkaClient {`: "section KafkaClient is not closed",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("KAFKA_OPTS", "-Djava.security.auth.login.config="+file)
+		conf, err := p.Sarama("x")
+		switch {
+		case want == "" && (err != nil || conf.Net.SASL.User != "u" || conf.Net.SASL.Password != "p"):
+			t.Errorf("%s: %v", text, err)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
 }

@@ -3,9 +3,11 @@ package client
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"time"
 
+	"github.com/kraal-mq/kraal/broker/sasl/jaas"
 	"github.com/kraal-mq/kraal/zkstore"
 )
 
@@ -13,9 +15,17 @@ import (
 const zooKeeperTimeout = 30 * time.Second
 
 // ZooKeeper opens a session for the tools that read and write znodes themselves. A properties file with zookeeper.ssl.*
-// settings makes it TLS. Whoever opens it closes it.
+// settings makes it TLS, the login configuration that KAFKA_OPTS names has them log in; with an identity they protect what
+// they create, as Kafka's do. Whoever opens it closes it.
 func ZooKeeper(ctx context.Context, connect, tlsFile string) (*zkstore.Store, error) {
 	options := zkstore.Options{Connect: connect, SessionTimeout: zooKeeperTimeout, ConnectTimeout: zooKeeperTimeout}
+	login, err := jaas.ZooKeeperLogin("", jaas.SystemProperties(os.Getenv("KAFKA_OPTS")))
+	if err != nil {
+		return nil, &Error{Class: KafkaException, Message: err.Error()}
+	}
+	if login != nil {
+		options.SASL, options.SetACL = (*zkstore.SASL)(login), true
+	}
 	if tlsFile != "" {
 		p, err := ReadProperties(tlsFile)
 		if err != nil {
@@ -25,6 +35,7 @@ func ZooKeeper(ctx context.Context, connect, tlsFile string) (*zkstore.Store, er
 			if options.TLS, err = p.zooKeeperTLS().Config(); err != nil {
 				return nil, storeFailed("key or trust store of the ZooKeeper client", err)
 			}
+			options.SetACL = options.SetACL || p.text("zookeeper.ssl.keystore.location", "") != ""
 		}
 	}
 	session, err := zkstore.Connect(ctx, options)

@@ -1,6 +1,9 @@
 package configs
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -162,6 +165,37 @@ func TestBeforeTheFirstBroker(t *testing.T) {
 
 const deprecated = "Warning: --zookeeper is deprecated and will be removed in a future version of Kafka.\n" +
 	"Use --bootstrap-server instead to specify a broker to connect to.\n"
+
+// TestCredentialsUnderLogin: a tool that logs in to ZooKeeper protects what it creates there, as Kafka's does.
+func TestCredentialsUnderLogin(t *testing.T) {
+	server := zktest.Start(t, zktest.File("jaas.conf", `Server { org.apache.zookeeper.server.auth.DigestLoginModule required user_kafka="k"; };`),
+		zktest.JVM("-Djava.security.auth.login.config=DIR/jaas.conf"),
+		zktest.Config("authProvider.sasl=org.apache.zookeeper.server.auth.SASLAuthenticationProvider"))
+	file := filepath.Join(t.TempDir(), "jaas.conf")
+	if err := os.WriteFile(file, []byte(`Client { org.apache.zookeeper.server.auth.DigestLoginModule required username="kafka" password="k"; };`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("KAFKA_OPTS", "-Djava.security.auth.login.config="+file)
+	const line = "--alter --user admin --add-config SCRAM-SHA-512=[password=secret]"
+	if stdout, stderr, code := testkit.Run(t.Context(), Command(), append([]string{"--zookeeper", server.Addr()}, strings.Fields(line)...)...); code != 0 {
+		t.Fatal(stdout, stderr)
+	}
+	read := func(login *zkstore.SASL) error {
+		session, err := zkstore.Connect(t.Context(), zkstore.Options{Connect: server.Addr(), SASL: login})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer session.Close()
+		_, err = zkstore.New(session).SCRAMCredentials(t.Context(), "admin")
+		return err
+	}
+	if err := read(nil); !errors.Is(err, zkstore.ErrNoAuth) {
+		t.Errorf("a stranger may read credentials: %v", err)
+	}
+	if err := read(&zkstore.SASL{Username: "kafka", Password: "k"}); err != nil {
+		t.Errorf("their owner may not: %v", err)
+	}
+}
 
 func TestCredentialsOverZooKeeper(t *testing.T) {
 	server := zktest.Start(t)

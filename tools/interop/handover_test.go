@@ -37,7 +37,10 @@ func TestHandOver(t *testing.T) {
 		t.Skip("KRAAL_HANDOVERS does not say how often; see make handover")
 	}
 	jars := filepath.Join(os.Getenv("KRAAL_INTEROP_TOOLS"), "kafka-3.9.1")
-	m := newMember(t, zktest.Start(t).Addr(), jars)
+	m := newMember(t, zktest.Start(t).Addr(), jars, 1, `offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+`)
 	m.start("kraal")
 	e := &environment{bootstrap: m.addr}
 	streams, topics := startStreams(t, e)

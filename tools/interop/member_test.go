@@ -15,17 +15,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kraal-mq/kraal/broker/brokertest"
 	"github.com/kraal-mq/kraal/tools/testkit"
 	"github.com/kraal-mq/kraal/zkstore"
+	"github.com/kraal-mq/kraal/zkstore/meta"
 )
 
 // member is one place in a cluster: an id, a port and log directories, taken by one program at a time.
 type member struct {
 	t        *testing.T
+	id       meta.BrokerID
 	dir      string
 	addr     string
 	programs map[string][]string // by name: the command, up to the properties file
@@ -46,16 +48,17 @@ log4j.appender.out.layout=org.apache.log4j.PatternLayout
 log4j.appender.out.layout.ConversionPattern=%d %p %m (%c)%n
 `
 
-func newMember(t *testing.T, zookeeper, jars string) *member {
+// newMember is a place for one broker that is alone unless the properties say otherwise.
+func newMember(t *testing.T, zookeeper, jars string, id meta.BrokerID, properties string) *member {
 	t.Helper()
 	dir := t.TempDir()
 	port := brokertest.FreePort(t)
-	m := &member{t: t, dir: dir, addr: fmt.Sprintf("127.0.0.1:%d", port), programs: map[string][]string{
+	m := &member{t: t, id: id, dir: dir, addr: fmt.Sprintf("127.0.0.1:%d", port), programs: map[string][]string{
 		"kraal": {brokertest.Binary(t), "server"},
 		"apache": {"java", "-Xmx512m", "-XX:+UseSerialGC", "-Dlog4j.configuration=file:" + filepath.Join(dir, "log4j.properties"),
 			"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", reload4jFirst(t, jars), "kafka.Kafka"},
 	}}
-	properties := fmt.Sprintf(`broker.id=1
+	properties = fmt.Sprintf(`broker.id=%d
 zookeeper.connect=%s
 zookeeper.session.timeout.ms=4000
 listeners=PLAINTEXT://%s
@@ -63,10 +66,7 @@ log.dirs=%s
 log.segment.bytes=300000
 log.index.interval.bytes=512
 log.cleaner.backoff.ms=500
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-`, zookeeper, m.addr, m.data())
+%s`, id, zookeeper, m.addr, m.data(), properties)
 	for name, content := range map[string]string{"server.properties": properties, "log4j.properties": log4j} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -103,8 +103,15 @@ func (m *member) output() string {
 	return filepath.Join(m.dir, fmt.Sprintf("%s-%d.out", m.name, m.starts))
 }
 
-// start runs a program on the directories and returns when it leads every partition of the topics.
+// start runs a program on the directories and returns when every partition of the topics has a leader as it sees it.
 func (m *member) start(program string, topics ...string) {
+	m.t.Helper()
+	m.launch(program)
+	m.await(topics...)
+}
+
+// launch runs a program and does not wait for it.
+func (m *member) launch(program string) {
 	m.t.Helper()
 	m.name, m.starts = program, m.starts+1
 	out, err := os.Create(m.output())
@@ -124,41 +131,55 @@ func (m *member) start(program string, topics ...string) {
 		_ = cmd.Wait()
 		close(exited)
 	}()
+}
+
+// await returns when the program serves.
+func (m *member) await(topics ...string) {
+	m.t.Helper()
 	c, err := kgo.NewClient(kgo.SeedBrokers(m.addr), kgo.MetadataMinAge(10*time.Millisecond), kgo.RequestRetries(0))
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	defer c.Close()
-	testkit.Eventually(m.t, 2*time.Minute, program+" serves", func() bool {
+	testkit.Eventually(m.t, 2*time.Minute, m.name+" serves", func() bool {
 		select {
-		case <-exited:
-			m.t.Fatalf("%s has ended:\n%s", program, m.said())
+		case <-m.exited:
+			m.t.Fatalf("%s has ended:\n%s", m.name, m.said())
 		default:
 		}
 		return leads(m.t, c, topics)
 	})
 }
 
-// leads reports whether the broker answers and every partition of the topics has a leader.
+// leads reports whether the broker, and not another one of its cluster, answers that every partition of the topics has a leader.
 func leads(t *testing.T, c *kgo.Client, topics []string) bool {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	told, err := kadm.NewClient(c).Metadata(ctx, topics...)
-	if err != nil || len(told.Brokers) == 0 {
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = []kmsg.MetadataRequestTopic{}
+	for _, topic := range topics {
+		req.Topics = append(req.Topics, kmsg.MetadataRequestTopic{Topic: kmsg.StringPtr(topic)})
+	}
+	answer, err := c.SeedBrokers()[0].Request(ctx, req)
+	if err != nil {
 		return false
 	}
-	for _, topic := range topics {
-		if told.Topics[topic].Err != nil || len(told.Topics[topic].Partitions) == 0 {
+	told := answer.(*kmsg.MetadataResponse)
+	for _, topic := range told.Topics {
+		if topic.ErrorCode != 0 || len(topic.Partitions) == 0 {
 			return false
 		}
-		for _, p := range told.Topics[topic].Partitions {
-			if p.Err != nil || p.Leader < 0 {
+		for _, p := range topic.Partitions {
+			if p.ErrorCode != 0 || p.Leader < 0 {
 				return false
 			}
 		}
 	}
-	return true
+	return len(told.Brokers) > 0 && len(told.Topics) == len(topics)
 }
+
+func (m *member) pause()  { _ = m.cmd.Process.Signal(syscall.SIGSTOP) }
+func (m *member) resume() { _ = m.cmd.Process.Signal(syscall.SIGCONT) }
 
 // stop ends the program in order, kill at once; both return when ZooKeeper has taken the broker off the register, since
 // Apache's does not start before.
@@ -184,7 +205,8 @@ func (m *member) awaitGone() {
 	m.t.Helper()
 	testkit.Eventually(m.t, time.Minute, "the broker is off the register", func() bool {
 		live, _, err := m.z.Brokers(m.t.Context())
-		return err == nil && len(live) == 0
+		_, there := live[m.id]
+		return err == nil && !there
 	})
 }
 

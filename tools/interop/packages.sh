@@ -1,4 +1,4 @@
-# Sourced by run.sh and handover.sh: what Debian has to install before the tests can run.
+# Sourced by run.sh, handover.sh and mixed.sh: what Debian has to install before the tests can run.
 packages=()
 need() { # PACKAGE COMMAND...: the package is there if the command succeeds
   "${@:2}" >/dev/null 2>&1 || packages+=("$1")

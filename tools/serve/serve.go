@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -16,6 +17,7 @@ import (
 
 	"github.com/kraal-mq/kraal/broker"
 	"github.com/kraal-mq/kraal/broker/config"
+	"github.com/kraal-mq/kraal/broker/sasl/jaas"
 )
 
 // Command returns the server command; as kafka-server-start it is Kafka's script of that name.
@@ -26,7 +28,8 @@ func Command() *cli.Command {
 		Usage:     "run a broker",
 		ArgsUsage: "server.properties",
 		Description: "Runs a broker until SIGTERM or SIGINT, which stop it cleanly; a second one ends it at once.\n" +
-			"Settings are Kafka's, read from the properties file; --override replaces single ones.",
+			"Settings are Kafka's, read from the properties file; --override replaces single ones. Of KAFKA_OPTS the system\n" +
+			"property -Djava.security.auth.login.config=FILE is heeded, for the login to ZooKeeper.",
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "override", Usage: "`property=value` to use in place of the file's; may be repeated"},
 		},
@@ -42,7 +45,11 @@ func run(c *cli.Context) error {
 	}
 	static, warnings, err := load(file, overrides)
 	if err != nil {
-		return cli.Exit("kraal server: "+err.Error(), 1)
+		message := "kraal server: " + err.Error()
+		for _, w := range warnings { // one of them may be what the errors come from
+			message += "\n  warning: " + w.String()
+		}
+		return cli.Exit(message, 1)
 	}
 	settings := config.NewDynamic(static, zap.NewNop()).Current()
 	logging, err := broker.NewLogging(c.App.Writer, settings.Logging.Format, settings.Logging.Level)
@@ -50,14 +57,17 @@ func run(c *cli.Context) error {
 		return cli.Exit("kraal server: "+err.Error(), 1)
 	}
 	log := logging.Logger("server")
+	log.Info("starting kraal", zap.String("version", c.App.Version), zap.String("go", runtime.Version()), zap.Int("pid", os.Getpid()),
+		zap.String("properties", file), zap.String("zookeeper", settings.ZooKeeper.Connect), zap.Strings("log_dirs", settings.Log.Dirs))
 	for _, w := range warnings {
 		log.Warn(w.String())
 	}
 	ctx, stop := untilSignal(log)
 	defer stop()
-	b := broker.New(broker.Options{Config: static, Version: c.App.Version, Logging: logging, Metrics: prometheus.NewRegistry()})
+	b := broker.New(broker.Options{Config: static, Version: c.App.Version, Logging: logging, Metrics: prometheus.NewRegistry(),
+		System: jaas.SystemProperties(os.Getenv("KAFKA_OPTS"))})
 	if err := b.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		log.Error(err.Error())
+		log.Error(strings.ReplaceAll(err.Error(), "\n", "; ")) // of several errors together, too, one line
 		return cli.Exit("", 1)
 	}
 	return nil
@@ -105,7 +115,7 @@ func load(file string, overrides map[string]string) (*config.Static, []config.Wa
 	defer f.Close()
 	static, warnings, err := config.Load(f, overrides)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", file, err)
+		return nil, warnings, fmt.Errorf("%s: %w", file, err)
 	}
 	return static, warnings, nil
 }

@@ -11,9 +11,14 @@ import (
 
 // Run runs a command in this process, as `kraal NAME args...` would.
 func Run(ctx context.Context, cmd *cli.Command, args ...string) (stdout, stderr string, code int) {
+	return RunWith(ctx, cmd, "", args...)
+}
+
+// RunWith is Run with something on stdin.
+func RunWith(ctx context.Context, cmd *cli.Command, stdin string, args ...string) (stdout, stderr string, code int) {
 	var out, errOut bytes.Buffer
 	app := &cli.App{
-		Reader: strings.NewReader(""), Writer: &out, ErrWriter: &errOut, ExitErrHandler: func(*cli.Context, error) {},
+		Reader: strings.NewReader(stdin), Writer: &out, ErrWriter: &errOut, ExitErrHandler: func(*cli.Context, error) {},
 		DisableSliceFlagSeparator: true, Commands: []*cli.Command{cmd},
 	}
 	err := app.RunContext(ctx, append([]string{"kraal", cmd.Name}, args...))

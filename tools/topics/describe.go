@@ -137,15 +137,10 @@ func description(t *sarama.TopicMetadata, configs client.ConfigResource, moving 
 	}
 	for _, p := range t.Partitions {
 		pd := partitionDescription{id: p.ID, leader: p.Leader, replicas: p.Replicas, isr: p.Isr}
-		// A reassignment that was over before the metadata was read is none of this description's business.
-		if m := moving[p.ID]; m != nil && overlaps(p.Replicas, m.AddingReplicas, m.RemovingReplicas) {
-			pd.adding, pd.removing = m.AddingReplicas, m.RemovingReplicas
+		if m := moving[p.ID]; m != nil {
+			pd.moving = &reassignment{m.Replicas, m.AddingReplicas, m.RemovingReplicas}
 		}
 		d.partitions = append(d.partitions, pd)
 	}
 	return d
-}
-
-func overlaps(replicas []int32, others ...[]int32) bool {
-	return slices.ContainsFunc(replicas, func(id int32) bool { return slices.Contains(slices.Concat(others...), id) })
 }

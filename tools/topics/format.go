@@ -19,21 +19,26 @@ type topicDescription struct {
 
 // partitionDescription is what describe prints of a partition.
 type partitionDescription struct {
-	id               int32
-	leader           int32 // -1: none
-	replicas, isr    []int32
-	adding, removing []int32 // by a reassignment in flight
+	id            int32
+	leader        int32 // -1: none
+	replicas, isr []int32
+	moving        *reassignment // nil: it is not
 }
+
+// reassignment is what the controller says of a partition that is moving. The broker that describes the partition may not
+// have heard of the move yet, or not of its end.
+type reassignment struct{ replicas, adding, removing []int32 }
 
 // replicationFactor does not count replicas that a reassignment is adding.
 func (p partitionDescription) replicationFactor() int {
-	n := len(p.replicas)
-	for _, id := range p.replicas {
-		if slices.Contains(p.adding, id) {
-			n--
-		}
+	if p.moving != nil && overlaps(p.replicas, p.moving.adding, p.moving.removing) {
+		return len(p.moving.replicas) - len(p.moving.adding)
 	}
-	return n
+	return len(p.replicas)
+}
+
+func overlaps(replicas []int32, others ...[]int32) bool {
+	return slices.ContainsFunc(replicas, func(id int32) bool { return slices.Contains(slices.Concat(others...), id) })
 }
 
 // report says what describe is to print.
@@ -101,11 +106,8 @@ func (r report) printPartition(w io.Writer, t topicDescription, p partitionDescr
 		"Replicas: " + join(p.replicas, ","),
 		"Isr: " + join(p.isr, ","),
 	}
-	if len(p.adding) > 0 {
-		fields = append(fields, "Adding Replicas: "+join(p.adding, ","))
-	}
-	if len(p.removing) > 0 {
-		fields = append(fields, "Removing Replicas: "+join(p.removing, ","))
+	if p.moving != nil {
+		fields = append(fields, "Adding Replicas: "+join(p.moving.adding, ","), "Removing Replicas: "+join(p.moving.removing, ","))
 	}
 	if r.elr {
 		fields = append(fields, "Elr: N/A", "LastKnownElr: N/A")

@@ -25,7 +25,7 @@ var fleet = []topicDescription{
 	{name: "stale", minISR: 1, partitions: []partitionDescription{{leader: 3, replicas: []int32{3, 1}, isr: []int32{3, 1}}}},
 	{
 		name: "moving", minISR: 1,
-		partitions: []partitionDescription{{leader: 1, replicas: []int32{1, 2, 3}, isr: []int32{1, 2}, adding: []int32{3}, removing: []int32{1}}},
+		partitions: []partitionDescription{{leader: 1, replicas: []int32{1, 2, 3}, isr: []int32{1, 2}, moving: &reassignment{[]int32{1, 2, 3}, []int32{3}, []int32{1}}}},
 	},
 	{name: "going", deleting: true, minISR: 1, partitions: []partitionDescription{{leader: -1, replicas: []int32{1}}}},
 }

@@ -1,0 +1,125 @@
+//go:build unix
+
+package broker_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kraal-mq/kraal/tools/testkit"
+)
+
+// A group goes on in its generation, with its assignment, whichever way its coordinator moves: stopped, killed, deprived of its ZooKeeper
+// session. Its members are seen in ZooKeeper through the session of the coordinator there is.
+func TestGroupOutlivesItsCoordinator(t *testing.T) {
+	t.Parallel()
+	f := startProcFleet(t, map[string]string{"group.initial.rebalance.delay.ms": "100"})
+	impatient := []kgo.Opt{kgo.RequestRetries(1000), kgo.RetryTimeout(recovery), kgo.DialTimeout(time.Second), kgo.RequestTimeoutOverhead(5 * time.Second),
+		kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond })}
+	members := formGroup(t, "g", fleetClient(t, f.fleet.Addrs(), impatient...), fleetClient(t, f.fleet.Addrs(), impatient...), fleetClient(t, f.fleet.Addrs(), impatient...))
+	generation := members[0].generation
+	partition := f.partitionOf("g")
+	f.checkShown(members, partition)
+
+	f.unmoved(members, generation, "stopped", func(coordinator int) {
+		f.fleet.Proc(coordinator).Stop()
+	})
+	f.checkShown(members, partition)
+	f.fleet.Start()
+	f.awaitInternalISR(partition, 3)
+	f.unmoved(members, generation, "killed", func(coordinator int) {
+		f.fleet.Proc(coordinator).Kill()
+	})
+	f.checkShown(members, partition)
+	f.fleet.Start()
+	f.awaitInternalISR(partition, 3)
+	f.unmoved(members, generation, "expired", func(coordinator int) {
+		if session, ok := f.znodes.SessionOf(coordinator); ok {
+			_ = f.zk.EndSession(session) // it may have ended by itself
+		}
+	})
+	f.checkShown(members, partition)
+}
+
+const internalTopic = "__consumer_offsets"
+
+// partitionOf finds the partition a group is coordinated over, by who coordinates it.
+func (f *procFleet) partitionOf(group string) int {
+	f.t.Helper()
+	var h int32
+	for _, c := range group {
+		h = 31*h + c
+	}
+	return int(h) % 3
+}
+
+func (f *procFleet) awaitInternalISR(partition, n int) {
+	f.t.Helper()
+	testkit.Eventually(f.t, recovery, fmt.Sprintf("an ISR of %d", n), func() bool {
+		s, _ := f.znodes.State(internalTopic, partition)
+		return len(s.ISR) == n
+	})
+}
+
+// unmoved does something to the coordinator, and checks that nothing has happened to the group.
+func (f *procFleet) unmoved(members []*protocolMember, generation int32, what string, harm func(coordinator int)) {
+	f.t.Helper()
+	partition := f.partitionOf(members[0].group)
+	before, _ := f.znodes.State(internalTopic, partition)
+	began := time.Now()
+	harm(before.Leader)
+	testkit.Eventually(f.t, recovery, "another leader epoch", func() bool {
+		s, _ := f.znodes.State(internalTopic, partition)
+		return s.LeaderEpoch > before.LeaderEpoch && s.Leader >= 0
+	})
+	together(f.t, members, func(m *protocolMember) error { return m.heartbeat(within(f.t)) })
+	f.t.Logf("coordinator %d %s: all members were heard again after %v", before.Leader, what, time.Since(began).Round(time.Millisecond))
+	together(f.t, members, func(m *protocolMember) error { return m.sync(within(f.t)) }) // a follower's; the leader's has the same effect
+	described, err := kadm.NewClient(members[0].c).DescribeGroups(within(f.t), members[0].group)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	g := described[members[0].group]
+	if g.State != "Stable" || len(g.Members) != len(members) || members[0].generation != generation {
+		f.t.Errorf("after the coordinator was %s the group is %s with %d members", what, g.State, len(g.Members))
+	}
+	seen := map[int32]bool{}
+	for _, m := range members {
+		for _, p := range m.partitions() {
+			if seen[p] {
+				f.t.Errorf("partition %d is assigned twice", p)
+			}
+			seen[p] = true
+		}
+	}
+	if len(seen) != len(members) {
+		f.t.Errorf("%d partitions are assigned", len(seen))
+	}
+}
+
+// checkShown waits until members and owners are seen in ZooKeeper, by the coordinator there is.
+func (f *procFleet) checkShown(members []*protocolMember, partition int) {
+	f.t.Helper()
+	var wanted = map[string]string{}
+	for _, m := range members {
+		wanted[fmt.Sprintf("/consumers/%s/ids/%s", m.group, m.id)] = ""
+		for _, p := range m.partitions() {
+			wanted[fmt.Sprintf("/consumers/%s/owners/t/%d", m.group, p)] = m.id + "-0"
+		}
+	}
+	testkit.Eventually(f.t, recovery, "members of the group in ZooKeeper", func() bool {
+		s, _ := f.znodes.State(internalTopic, partition)
+		session, _ := f.znodes.SessionOf(s.Leader)
+		for path, want := range wanted {
+			data, owner, found := f.znodes.Ephemeral(path)
+			if !found || owner != session || want != "" && data != want {
+				return false
+			}
+		}
+		return true
+	})
+}
