@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,23 +50,25 @@ type Broker struct {
 	id        meta.BrokerID
 	clusterID string
 
-	life      *lifecycle
-	logs      *storage.Manager
-	topics    *topicConfigs
-	meta      *metadata.Cache
-	hosts     *replica.Manager
-	ctl       *controller.Controller
-	link      *controllerLink
-	server    *transport.Server
-	rates     *quota.Connections
-	throttles *throttles
-	coords    *coordinators
-	txns      *txnLink
-	verify    *txn.Verifier
-	peers     *peer.Pool // the controller's requests to brokers
-	asks      *peer.Pool // this broker's requests to the controller
-	http      *httpServer
-	state     atomicState
+	life   *lifecycle
+	logs   *storage.Manager
+	topics *topicConfigs
+	meta   *metadata.Cache
+	hosts  *replica.Manager
+	ctl    *controller.Controller
+	link   *controllerLink
+	server *transport.Server
+	// otherListeners is set while the listeners are not those configured; what is advertised then stays.
+	otherListeners atomic.Bool
+	rates          *quota.Connections
+	throttles      *throttles
+	coords         *coordinators
+	txns           *txnLink
+	verify         *txn.Verifier
+	peers          *peer.Pool // the controller's requests to brokers
+	asks           *peer.Pool // this broker's requests to the controller
+	http           *httpServer
+	state          atomicState
 }
 
 // New returns a broker that does nothing until Run.
@@ -240,10 +242,8 @@ func (b *Broker) closeLogs() error {
 // checkSupported refuses settings that this version cannot honour, rather than serve without what they promise.
 func (b *Broker) checkSupported() error {
 	cfg := b.dynamic.Current()
-	for _, l := range cfg.Listeners {
-		if l.Protocol != "PLAINTEXT" {
-			return fmt.Errorf("listener %s uses %s, which this version does not serve yet: only PLAINTEXT", l.Name, l.Protocol)
-		}
+	if err := listenersSupported(cfg); err != nil {
+		return err
 	}
 	if cfg.Auth.AuthorizerClass != "" {
 		return fmt.Errorf("authorizer.class.name=%s: this version has no authorizer yet, and will not run open instead", cfg.Auth.AuthorizerClass)
@@ -352,10 +352,7 @@ func (b *Broker) dirFailed(dir string, _ error) {
 // build wires the parts.
 func (b *Broker) build(ctx context.Context) error {
 	cfg := b.dynamic.Current()
-	control := cfg.InterBrokerListener
-	if cfg.ControlPlaneListener != "" {
-		control = cfg.ControlPlaneListener
-	}
+	control := controlListener(cfg)
 	protocol, err := controller.ParseProtocol(cfg.Broker.InterBrokerProtocolVersion)
 	if err != nil {
 		return err
@@ -392,7 +389,7 @@ func (b *Broker) build(ctx context.Context) error {
 	})
 	b.coords.make, b.txns.local = b.coords.makeBy(handler), handler
 	b.rates = quota.NewConnections(int(cfg.Quota.Client.Num), cfg.Quota.Client.Size, connectionRates(cfg))
-	b.server = transport.New(b.transportOptions(cfg, control, handler))
+	b.server = transport.New(b.transportOptions(cfg, handler))
 	b.gauge("kafka_server_metadataloader_currentcontrollerid", "The active controller's broker id as far as this broker knows, -1 if it does not.",
 		func() float64 { return float64(b.ctl.ControllerID()) })
 	b.subscribe()
@@ -402,53 +399,15 @@ func (b *Broker) build(ctx context.Context) error {
 // rackAwareSelector is the only replica.selector.class there is here besides none.
 const rackAwareSelector = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
 
-func (b *Broker) transportOptions(cfg *config.Config, control string, handler transport.Handler) transport.Options {
+func (b *Broker) transportOptions(cfg *config.Config, handler transport.Handler) transport.Options {
 	o := transport.Options{
 		Handler: handler, Limits: b.limits(cfg), RequestMaxBytes: int(cfg.Socket.RequestMaxBytes), MaxIdle: cfg.Socket.ConnectionsMaxIdle,
 		SendBuffer: int(cfg.Socket.SendBufferBytes), ReceiveBuffer: int(cfg.Socket.ReceiveBufferBytes), Backlog: int(cfg.Socket.ListenBacklogSize),
 		QueuedMaxBytes: cfg.Socket.QueuedMaxRequestBytes, Rate: b.rates, Logger: b.o.Logging.Logger("network"), Metrics: b.o.Metrics,
 	}
-	for _, l := range cfg.Listeners {
-		o.Listeners = append(o.Listeners, transport.Listener{
-			Name: l.Name, Protocol: l.Protocol, Address: net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port))),
-			InterBroker: l.Name == cfg.InterBrokerListener, Privileged: l.Name == control,
-		})
-	}
+	o.Listeners = transportListeners(cfg)
 	return o
 }
-
-// endpoints are what to register: advertised.listeners, with the ports bound and this machine's name where none is given.
-func (b *Broker) endpoints() ([]meta.Endpoint, error) {
-	var out []meta.Endpoint
-	for _, l := range b.dynamic.Current().Advertised {
-		e := meta.Endpoint{Listener: l.Name, Protocol: l.Protocol, Host: l.Host, Port: l.Port}
-		if e.Host == "" {
-			name, err := os.Hostname()
-			if err != nil {
-				return nil, fmt.Errorf("advertised.listeners names no host for %s, and this machine's name is unknown: %w", l.Name, err)
-			}
-			e.Host = name
-		}
-		if addr, ok := b.server.Addr(l.Name).(*net.TCPAddr); ok && e.Port == 0 {
-			e.Port = int32(addr.Port)
-		}
-		out = append(out, e)
-	}
-	return out, nil
-}
-
-func (b *Broker) addresses() []string {
-	var out []string
-	for _, l := range b.dynamic.Current().Listeners {
-		if a := b.server.Addr(l.Name); a != nil {
-			out = append(out, l.Name+"://"+a.String())
-		}
-	}
-	return out
-}
-
-// Addr returns the bound address of a listener, nil if there is none of that name.
-func (b *Broker) Addr(listener string) net.Addr { return b.server.Addr(listener) }
 
 // HTTPAddr is where /metrics and /healthz are served, nil if nowhere. To be asked once Ready was called.
 func (b *Broker) HTTPAddr() net.Addr {

@@ -8,7 +8,6 @@ import (
 	"math"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 
 	"go.uber.org/zap"
@@ -276,19 +275,17 @@ func (b *Broker) subscribe() {
 	b.dynamic.Subscribe(config.Subscription{Name: "cleaner", Keys: []string{"log.cleaner.threads", "log.cleaner.dedupe.buffer.size",
 		"log.cleaner.io.buffer.load.factor", "log.cleaner.io.buffer.size", "log.cleaner.io.max.bytes.per.second", "log.cleaner.backoff.ms"},
 		Apply: func(_, new *config.Config) { b.logs.ReconfigureCleaner(cleanerConfig(new)) }})
-	b.dynamic.Subscribe(config.Subscription{Name: "listeners", Keys: []string{"listeners"}, Validate: func(old, new *config.Config) error {
-		if !slices.Equal(old.Listeners, new.Listeners) {
-			return errors.New("this version cannot open or close listeners while it runs: change listeners in its properties and restart it")
-		}
-		return nil
-	}})
+	b.dynamic.Subscribe(config.Subscription{Name: "listeners", Keys: []string{"listeners", "listener.security.protocol.map"},
+		Validate: b.checkListeners, Apply: b.listenersChanged})
 	b.dynamic.Subscribe(config.Subscription{Name: "fetchers", Keys: []string{"num.replica.fetchers"},
 		Apply: func(_, new *config.Config) { b.hosts.SetFetchers(int(new.Replica.Fetchers)) }})
 	b.dynamic.Subscribe(config.Subscription{Name: "connections", Keys: []string{"max.connections", "max.connections.per.ip", "max.connections.per.ip.overrides",
-		"max.connection.creation.rate"}, Apply: func(_, new *config.Config) {
-		b.server.SetLimits(b.limits(new))
-		b.rates.SetLimits(connectionRates(new))
-	}})
+		"max.connection.creation.rate"}, Apply: func(_, new *config.Config) { b.limitConnections(new) }})
+}
+
+func (b *Broker) limitConnections(cfg *config.Config) {
+	b.server.SetLimits(b.limits(cfg))
+	b.rates.SetLimits(connectionRates(cfg))
 }
 
 // connectionRates are the limits on how fast connections may come.

@@ -301,7 +301,7 @@ func (l *lifecycle) registration(endpoints []meta.Endpoint) zkstore.BrokerRegist
 
 // readvertise rewrites the registration when advertised.listeners has changed since; the broker epoch stays.
 func (l *lifecycle) readvertise(ctx context.Context, z *zkstore.Store) error {
-	if l.advertised == nil {
+	if l.advertised == nil || l.b.otherListeners.Load() {
 		return nil
 	}
 	endpoints, err := l.b.endpoints()

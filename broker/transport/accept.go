@@ -18,6 +18,9 @@ type listener struct {
 	srv     *Server
 	socket  *net.TCPListener
 	metrics *listenerMetrics
+
+	closed       chan struct{} // closed with the socket, once, by closeLocked
+	closedLocked bool          // closed is; guarded by Server.mu
 }
 
 func bind(ctx context.Context, s *Server, spec Listener) (*listener, error) {
@@ -33,7 +36,17 @@ func bind(ctx context.Context, s *Server, spec Listener) (*listener, error) {
 			return nil, fmt.Errorf("set the backlog of %s %s: %w", spec.Name, spec.Address, err)
 		}
 	}
-	return &listener{spec: spec, srv: s, socket: tcp, metrics: s.metrics.listeners[spec.Name]}, nil
+	return &listener{spec: spec, srv: s, socket: tcp, metrics: s.metrics.of(spec.Name), closed: make(chan struct{})}, nil
+}
+
+// closeLocked ends accepting. Server.mu is held.
+func (l *listener) closeLocked() {
+	if !l.closedLocked {
+		l.closedLocked = true
+		close(l.closed)
+		l.socket.Close()
+		l.srv.mu.changed.Broadcast()
+	}
 }
 
 // accept takes in connections until the socket is closed. Connections run in conns.
@@ -48,7 +61,7 @@ func (l *listener) accept(ctx context.Context, conns *sync.WaitGroup) {
 			// Out of file descriptors, most likely. Others will close theirs.
 			backoff = min(max(2*backoff, 5*time.Millisecond), time.Second)
 			l.srv.o.Logger.Error("cannot accept", zap.String("listener", l.spec.Name), zap.Error(err))
-			if !l.srv.pause(backoff) {
+			if !l.pause(backoff) {
 				return
 			}
 			continue
@@ -67,13 +80,13 @@ func (l *listener) admit(ctx context.Context, tcp *net.TCPConn, conns *sync.Wait
 			// Closing at once would only make the peer come again at once.
 			l.metrics.refusedRate.Inc()
 			conns.Go(func() {
-				l.srv.pause(wait)
+				l.pause(wait)
 				tcp.Close()
 			})
 			return
 		}
 		if wait := rate.Listener(l.spec.Name, now); wait > 0 {
-			stopping := !l.srv.pause(wait)
+			stopping := !l.pause(wait)
 			l.metrics.blockedSince(now)
 			if stopping {
 				tcp.Close()
@@ -98,14 +111,14 @@ func (l *listener) admit(ctx context.Context, tcp *net.TCPConn, conns *sync.Wait
 	})
 }
 
-// pause waits; false if the server is stopping.
-func (s *Server) pause(d time.Duration) bool {
+// pause waits; false if the listener is closed.
+func (l *listener) pause(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true
-	case <-s.stopping:
+	case <-l.closed:
 		return false
 	}
 }

@@ -306,7 +306,7 @@ func (r *fixedRate) IP(string, netip.Addr, time.Time) time.Duration {
 func (s *testServer) blocked(listener string) time.Duration {
 	s.t.Helper()
 	var m dto.Metric
-	if err := s.metrics.listeners[listener].blocked.Write(&m); err != nil {
+	if err := s.metrics.of(listener).blocked.Write(&m); err != nil {
 		s.t.Fatal(err)
 	}
 	return time.Duration(m.GetCounter().GetValue())

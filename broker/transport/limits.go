@@ -43,13 +43,14 @@ type counts struct {
 }
 
 // acquire takes a place for a connection, waiting until there is one as Kafka's acceptor does (ConnectionQuotas in
-// SocketServer.scala). It fails if the address has too many connections, or if the server stops. evict, if not nil, has to be
+// SocketServer.scala). It fails if the address has too many connections, or if the listener is closed. evict, if not nil, has to be
 // closed to make up for a connection of the protected listener.
 func (s *Server) acquire(l *listener, ip netip.Addr) (ok bool, evict *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	protected := l.spec.InterBroker && len(s.listeners) > 1
+	protected := false
 	full := func() bool {
+		protected = l.spec.InterBroker && len(s.mu.listeners) > 1
 		most := s.mu.limits.MaxListenerConnections[l.spec.Name]
 		if most > 0 && s.mu.counts.listener[l.spec.Name] >= most {
 			return true
@@ -59,10 +60,10 @@ func (s *Server) acquire(l *listener, ip netip.Addr) (ok bool, evict *Conn) {
 	if full() {
 		defer l.metrics.blockedSince(time.Now())
 	}
-	for full() && !s.mu.stopped {
+	for full() && !l.closedLocked {
 		s.mu.changed.Wait()
 	}
-	if s.mu.stopped {
+	if l.closedLocked {
 		return false, nil
 	}
 	if limit, limited := s.mu.limits.perIP(ip); limited && s.mu.counts.ip[ip] >= limit {

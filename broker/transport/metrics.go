@@ -9,7 +9,8 @@ import (
 )
 
 type metrics struct {
-	listeners map[string]*listenerMetrics
+	connections                                        *prometheus.GaugeVec
+	accepted, refused, closed, received, sent, blocked *prometheus.CounterVec
 	// expired counts connections closed because their login had expired. In Kafka it is a gauge.
 	expired atomic.Int64
 }
@@ -26,7 +27,7 @@ type listenerMetrics struct {
 // blockedSince counts the time for which the listener's accept goroutine waited.
 func (m *listenerMetrics) blockedSince(t time.Time) { m.blocked.Add(float64(time.Since(t))) }
 
-func newMetrics(s *Server, r prometheus.Registerer, listeners []Listener) *metrics {
+func newMetrics(s *Server, r prometheus.Registerer) *metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kraal_transport_" + name, Help: help}, labels)
 		if r != nil {
@@ -34,40 +35,38 @@ func newMetrics(s *Server, r prometheus.Registerer, listeners []Listener) *metri
 		}
 		return v
 	}
-	connections := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "kraal_transport_connections", Help: "Open connections.",
-	}, []string{"listener"})
-	if r != nil {
-		r.MustRegister(connections)
+	m := &metrics{
+		connections: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "kraal_transport_connections", Help: "Open connections."}, []string{"listener"}),
+		accepted:    counter("accepted_connections_total", "Connections let in.", "listener"),
+		refused:     counter("refused_connections_total", "Connections not let in, by limit.", "listener", "limit"),
+		closed:      counter("closed_connections_total", "Connections closed to make room or for being idle.", "listener", "reason"),
+		received:    counter("received_bytes_total", "Bytes of requests.", "listener"),
+		sent:        counter("sent_bytes_total", "Bytes of responses.", "listener"),
+		blocked: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kafka_network_acceptor_acceptorblockedpercent_count",
+			Help: "Nanoseconds for which nobody was let in because of max.connections or max.connection.creation.rate."}, []string{"listener"}),
 	}
-	accepted := counter("accepted_connections_total", "Connections let in.", "listener")
-	refused := counter("refused_connections_total", "Connections not let in, by limit.", "listener", "limit")
-	closed := counter("closed_connections_total", "Connections closed to make room or for being idle.", "listener", "reason")
-	received := counter("received_bytes_total", "Bytes of requests.", "listener")
-	sent := counter("sent_bytes_total", "Bytes of responses.", "listener")
-	blocked := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kafka_network_acceptor_acceptorblockedpercent_count",
-		Help: "Nanoseconds for which nobody was let in because of max.connections or max.connection.creation.rate."}, []string{"listener"})
 	if r != nil {
-		r.MustRegister(blocked)
-	}
-	m := &metrics{listeners: map[string]*listenerMetrics{}}
-	for _, l := range listeners {
-		m.listeners[l.Name] = &listenerMetrics{
-			connections:  connections.WithLabelValues(l.Name),
-			accepted:     accepted.WithLabelValues(l.Name),
-			received:     received.WithLabelValues(l.Name),
-			sent:         sent.WithLabelValues(l.Name),
-			refusedPerIP: refused.WithLabelValues(l.Name, "ip"),
-			refusedRate:  refused.WithLabelValues(l.Name, "ip_rate"),
-			evicted:      closed.WithLabelValues(l.Name, "evicted"),
-			closedIdle:   closed.WithLabelValues(l.Name, "idle"),
-			blocked:      blocked.WithLabelValues(l.Name),
-		}
+		r.MustRegister(m.connections, m.blocked)
 	}
 	if r != nil {
 		m.registerGauges(s, r)
 	}
 	return m
+}
+
+// of returns the metrics of a listener, which stay when it goes.
+func (m *metrics) of(listener string) *listenerMetrics {
+	return &listenerMetrics{
+		connections:  m.connections.WithLabelValues(listener),
+		accepted:     m.accepted.WithLabelValues(listener),
+		received:     m.received.WithLabelValues(listener),
+		sent:         m.sent.WithLabelValues(listener),
+		refusedPerIP: m.refused.WithLabelValues(listener, "ip"),
+		refusedRate:  m.refused.WithLabelValues(listener, "ip_rate"),
+		evicted:      m.closed.WithLabelValues(listener, "evicted"),
+		closedIdle:   m.closed.WithLabelValues(listener, "idle"),
+		blocked:      m.blocked.WithLabelValues(listener),
+	}
 }
 
 func (m *metrics) registerGauges(s *Server, r prometheus.Registerer) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,10 +58,9 @@ func (o *Options) setDefaults() {
 
 // Server takes in the connections of all listeners.
 type Server struct {
-	o         Options
-	listeners []*listener
-	metrics   *metrics
-	watch     *watcher // nil where closed peers cannot be watched
+	o       Options
+	metrics *metrics
+	watch   *watcher // nil where closed peers cannot be watched
 
 	budget budget    // of request bytes
 	pieces sync.Pool // *wire.Pieces, for answers while they are written
@@ -71,17 +69,27 @@ type Server struct {
 	stopping chan struct{} // closed by stop: accepting ends, and so do pauses
 	cut      chan struct{} // closed by cutAll: Run ends the ctx of all connections
 
+	changing sync.Mutex // held while SetListeners binds: one change at a time
+
 	mu struct {
 		sync.Mutex
-		changed  sync.Cond // broadcast when a connection went, limits changed, or the server stops
-		conns    map[uint64]*Conn
-		counts   counts
-		limits   Limits
-		stopped  bool // stopping is closed
-		severed  bool // cut is closed
-		running  bool
-		finished bool // Run has returned, or never will start anything
+		listeners []*listener // bound and not closed; all of them before the server stops
+		run       *run        // nil while Run does not
+
+		changed sync.Cond // broadcast when a connection went, limits changed, a listener was closed, or the server stops
+		conns   map[uint64]*Conn
+		counts  counts
+		limits  Limits
+		stopped bool // stopping is closed
+		severed bool // cut is closed
 	}
+}
+
+// run is what Run has started. All is added to its groups under Server.mu and before the server stops, so that nothing is
+// added to a group that may have been waited for.
+type run struct {
+	ctx                          context.Context // of connections
+	accepting, conns, background sync.WaitGroup
 }
 
 // New returns a server that does nothing yet.
@@ -92,7 +100,7 @@ func New(o Options) *Server {
 		stopping: make(chan struct{}),
 		cut:      make(chan struct{}),
 	}
-	s.metrics = newMetrics(s, o.Metrics, o.Listeners)
+	s.metrics = newMetrics(s, o.Metrics)
 	s.budget.limit = o.QueuedMaxBytes
 	s.pieces.New = func() any { return new(wire.Pieces) }
 	s.mu.changed.L = &s.mu
@@ -103,52 +111,36 @@ func New(o Options) *Server {
 }
 
 // Listen binds all listeners, so that their ports are known. Connections are taken up by Run.
-func (s *Server) Listen(ctx context.Context) error {
-	for _, spec := range s.o.Listeners {
-		l, err := bind(ctx, s, spec)
-		if err != nil {
-			for _, bound := range s.listeners {
-				bound.socket.Close()
-			}
-			s.listeners = nil
-			return err
-		}
-		s.listeners = append(s.listeners, l)
+func (s *Server) Listen(ctx context.Context) error { return s.SetListeners(ctx, s.o.Listeners) }
+
+// Addr returns the bound address of a listener, nil before Listen and for one that is not there.
+func (s *Server) Addr(listenerName string) net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l := find(s.mu.listeners, listenerName); l != nil {
+		return l.socket.Addr()
 	}
 	return nil
-}
-
-// Addr returns the bound address of a listener, nil before Listen.
-func (s *Server) Addr(listenerName string) net.Addr {
-	i := slices.IndexFunc(s.listeners, func(l *listener) bool { return l.spec.Name == listenerName })
-	if i < 0 {
-		return nil
-	}
-	return s.listeners[i].socket.Addr()
 }
 
 // Run accepts and serves until ctx ends or Shutdown is called, and returns when everything it started has ended. When ctx
 // ends, connections are cut at once: call Shutdown before for a graceful stop.
 func (s *Server) Run(ctx context.Context) error {
-	defer s.finish()
-	if len(s.listeners) == 0 {
-		return errors.New("serve: no listener is bound")
-	}
-	if !s.start() {
-		return nil
-	}
 	watch, err := newWatcher(s.peerGone)
 	if err != nil {
 		return fmt.Errorf("serve: watch for closed peers: %w", err)
 	}
 	s.watch = watch
-
 	connCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var background, conns sync.WaitGroup
-	background.Go(s.watch.run)
-	background.Go(s.sweep)
-	background.Go(func() {
+	r := &run{ctx: connCtx}
+	if err := s.start(r); err != nil {
+		s.watch.close()
+		s.finish()
+		return ignoreStopped(err)
+	}
+	defer s.finish()
+	r.background.Go(func() {
 		select {
 		case <-ctx.Done():
 			s.stop()
@@ -163,34 +155,51 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		cancel()
 	})
-	var accepting sync.WaitGroup
-	for _, l := range s.listeners {
-		accepting.Go(func() { l.accept(connCtx, &conns) })
-	}
-	accepting.Wait()
-	conns.Wait()
+	r.accepting.Wait()
+	r.conns.Wait()
 	s.cutAll() // nothing is left to be cut: it ends the goroutines in the background
 	s.watch.close()
-	background.Wait()
+	r.background.Wait()
 	return nil
 }
 
-func (s *Server) start() bool {
+var (
+	errStopped     = errors.New("the server has stopped")
+	errNoListeners = errors.New("serve: no listener is bound")
+)
+
+func ignoreStopped(err error) error {
+	if errors.Is(err, errStopped) {
+		return nil
+	}
+	return err
+}
+
+// start lets the listeners accept.
+func (s *Server) start(r *run) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.stopped {
-		return false
+	switch {
+	case s.mu.stopped:
+		return errStopped
+	case len(s.mu.listeners) == 0:
+		return errNoListeners
 	}
-	s.mu.running = true
-	return true
+	s.mu.run = r
+	r.background.Go(s.watch.run)
+	r.background.Go(s.sweep)
+	r.accepting.Go(func() { <-s.stopping }) // listeners may come and go until then
+	for _, l := range s.mu.listeners {
+		r.accepting.Go(func() { l.accept(r.ctx, &r.conns) })
+	}
+	return nil
 }
 
 func (s *Server) finish() {
 	s.stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mu.running = false
-	s.mu.finished = true
+	s.mu.run = nil
 	s.mu.changed.Broadcast()
 }
 
@@ -205,7 +214,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, c := range s.mu.conns {
 		c.drain()
 	}
-	for s.mu.running {
+	for s.mu.run != nil {
 		s.mu.changed.Wait()
 	}
 	if s.mu.severed && ctx.Err() != nil {
@@ -223,10 +232,9 @@ func (s *Server) stop() {
 	}
 	s.mu.stopped = true
 	close(s.stopping)
-	for _, l := range s.listeners {
-		l.socket.Close()
+	for _, l := range s.mu.listeners {
+		l.closeLocked()
 	}
-	s.mu.changed.Broadcast()
 }
 
 // cutAll closes all connections at once.
@@ -267,11 +275,11 @@ func (s *Server) unsent() (n int32) {
 	return n
 }
 
-// add makes a connection known; false if the server is stopping.
+// add makes a connection known; false if its listener was closed.
 func (s *Server) add(c *Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.stopped {
+	if c.listener.closedLocked {
 		return false
 	}
 	s.mu.conns[c.id] = c
