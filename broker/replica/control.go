@@ -300,6 +300,11 @@ func (p *Partition) leadLocked(a *Assigned) (*RoleChange, error) {
 // that is: a follower with nobody to follow would only forget whom it trusted.
 func (p *Partition) followLocked(a *Assigned) *RoleChange {
 	if !p.m.metadata.Load().Alive(a.Leader) {
+		if a.Leader < 0 {
+			p.m.logger.Info("the partition has no leader; keeping the role until one is named",
+				zap.String("topic", p.tp.Topic), zap.Int32("partition", p.tp.Partition), zap.Int32("leader_epoch", int32(a.LeaderEpoch)))
+			return nil
+		}
 		p.m.logger.Warn("told to follow a broker that is not alive; keeping the role until another leader is named",
 			zap.String("topic", p.tp.Topic), zap.Int32("partition", p.tp.Partition),
 			zap.Int32("leader", int32(a.Leader)), zap.Int32("leader_epoch", int32(a.LeaderEpoch)))

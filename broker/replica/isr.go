@@ -225,7 +225,7 @@ func (p *Partition) decided(proposal ISRProposal, d ISRDecision) {
 	log := p.m.logger.With(zap.String("topic", p.tp.Topic), zap.Int32("partition", p.tp.Partition))
 	switch {
 	case committed:
-		log.Info("ISR changed", zap.Any("isr", isr), zap.Int32("partition_epoch", int32(d.State.PartitionEpoch)))
+		log.Debug("ISR changed", zap.Any("isr", isr), zap.Int32("partition_epoch", int32(d.State.PartitionEpoch)))
 		p.mu.RLock()
 		p.advanceLocked(p.m.clock())
 		p.mu.RUnlock()

@@ -5,12 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -147,6 +145,7 @@ func (c *Conn) run() {
 	for err == nil {
 		err = c.serveOne()
 	}
+	expected := c.ctx.Err() != nil || c.draining.Load() || left(err)
 	switch {
 	case c.draining.Load(), errors.Is(err, errEnd), errors.Is(err, errStopping):
 		// The answers owed are still sent.
@@ -157,18 +156,7 @@ func (c *Conn) run() {
 		close(c.replies)
 		c.replyDone.Wait()
 	}
-	c.logEnd(err)
-}
-
-func (c *Conn) logEnd(err error) {
-	level := zap.InfoLevel
-	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, errEnd) || errors.Is(err, errStopping) ||
-		c.draining.Load() || c.ctx.Err() != nil || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
-		level = zap.DebugLevel
-	}
-	if entry := c.srv.o.Logger.Check(level, "connection ended"); entry != nil {
-		entry.Write(c.fields(zap.Error(err))...)
-	}
+	c.logEnd(err, expected)
 }
 
 var (

@@ -62,6 +62,7 @@ type Server struct {
 	metrics *metrics
 	watch   *watcher // nil where closed peers cannot be watched
 
+	ends   ends
 	budget budget    // of request bytes
 	pieces sync.Pool // *wire.Pieces, for answers while they are written
 

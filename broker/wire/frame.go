@@ -115,9 +115,20 @@ func (r *FrameReader) fill(n int) error {
 func frameSize(prefix []byte, maxSize int) (int, error) {
 	size := int32(binary.BigEndian.Uint32(prefix))
 	if size < 0 || int64(size) > int64(maxSize) {
-		return 0, fmt.Errorf("%w: %d bytes announced, at most %d allowed", ErrFrameTooLarge, size, maxSize)
+		return 0, fmt.Errorf("%w: %d bytes announced, at most %d allowed%s", ErrFrameTooLarge, size, maxSize, otherProtocol(prefix))
 	}
 	return int(size), nil
+}
+
+// otherProtocol names what has come in place of a size, where that is plain.
+func otherProtocol(prefix []byte) string {
+	switch start := string(prefix[:sizePrefix]); {
+	case start[0] == 22 && start[1] == 3: // handshake, version 3.x
+		return ": this is TLS, on a listener without"
+	case start == "GET " || start == "POST" || start == "HEAD" || start == "PUT ":
+		return ": this is HTTP"
+	}
+	return ""
 }
 
 // readPayload returns a buffer of size bytes, the first of which are have. Memory follows arrival: the buffer holds
