@@ -109,7 +109,7 @@ func (c *Coordinator) InitProducerID(ctx context.Context, r InitRequest) (id int
 	}
 	fresh := noProducerID
 	for {
-		p, err := ask(ctx, c, r.TransactionalID, func(s *shard, reply func(producer, error)) { s.initProducerID(&r, fresh, reply) })
+		p, err := ask(ctx, c, r.TransactionalID, func(s *shard, reply func(producer, error)) { s.initProducerID(&r, fresh, true, reply) })
 		switch {
 		case err == nil:
 			return p.id, p.epoch, nil
@@ -136,7 +136,7 @@ func (c *Coordinator) AddPartitions(ctx context.Context, p Producer, tps []meta.
 	if p.TransactionalID == "" {
 		return ErrInvalidRequest
 	}
-	return c.do(ctx, p.TransactionalID, func(s *shard, reply func(error)) { s.add(p.TransactionalID, p.short(), tps, reply) })
+	return c.do(ctx, p.TransactionalID, func(s *shard, reply func(error)) { s.add(p.TransactionalID, p.short(), tps, true, reply) })
 }
 
 // VerifyPartitions says of each partition whether it is part of a producer's transaction.

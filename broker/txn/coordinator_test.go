@@ -189,14 +189,51 @@ func TestNewProducerAbortsTheOldOnesTransaction(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		p := b.mustInit("x")
 		b.must(b.add("x", p, "a0", "a1"))
-		_, err := b.init("x")
-		b.wantErr("initialise", err, ErrConcurrentTransactions)
-		b.wantMarkers("a0@1 1000/1 false coordinator 5", "a1@2 1000/1 false coordinator 5")
-		b.wantErr("the old producer commits", b.end("x", p, true), ErrProducerFenced)
-		b.wantErr("the old producer adds", b.add("x", p, "b0"), ErrProducerFenced)
 		if next := b.mustInit("x"); next != (producer{1000, 2}) {
 			t.Errorf("the next producer is %v", next)
 		}
+		b.wantMarkers("a0@1 1000/1 false coordinator 5", "a1@2 1000/1 false coordinator 5")
+		b.wantErr("the old producer commits", b.end("x", p, true), ErrProducerFenced)
+		b.wantErr("the old producer adds", b.add("x", p, "b0"), ErrProducerFenced)
+	})
+}
+
+// Who comes while markers are being written is served when they are, or told to come again.
+func TestNextTransactionWaitsForTheLast(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		p := b.prepare("x", "a0")
+		later := func(f func() error) <-chan error {
+			answer := make(chan error, 1)
+			go func() { answer <- f() }()
+			synctest.Wait()
+			return answer
+		}
+		add := func() error {
+			return b.c.AddPartitions(t.Context(), Producer{"x", p.id, p.epoch}, tps("a1"))
+		}
+		b.frozen[1] = make(chan struct{})
+		b.must(b.end("x", p, true))
+		first := later(add)
+		time.Sleep(parkTime / 2)
+		second := later(add)
+		time.Sleep(3 * parkTime / 4)
+		b.wantErr("added while the markers take too long", <-first, ErrConcurrentTransactions)
+		close(b.frozen[1])
+		delete(b.frozen, 1)
+		b.wantErr("added while the markers are written", <-second, nil)
+		b.wantState("x", "Ongoing 1000/0 [a1]")
+		b.wantMarkers("a0@1 1000/0 true coordinator 5")
+
+		b.frozen[2] = make(chan struct{})
+		b.must(b.end("x", p, true))
+		add3, init := later(add), later(func() error {
+			_, _, err := b.c.InitProducerID(t.Context(), InitRequest{TransactionalID: "x", TimeoutMs: 1, ProducerID: -1, ProducerEpoch: -1})
+			return err
+		})
+		b.journal.Resign(state0)
+		b.c.Roles([]coord.Role{{Partition: 0, LeaderEpoch: 6}})
+		b.wantErr("added at a coordinator that resigns", <-add3, coord.ErrNotCoordinator)
+		b.wantErr("initialised at a coordinator that resigns", <-init, coord.ErrNotCoordinator)
 	})
 }
 
@@ -213,8 +250,10 @@ func TestFenceThatFails(t *testing.T) {
 		}
 		b.wantMarkers()
 		b.journal.Fail(state0, nil)
+		b.frozen[1] = make(chan struct{})
 		_, err := b.init("x")
 		b.wantErr("initialise", err, ErrConcurrentTransactions)
+		close(b.frozen[1])
 		b.wantMarkers("a0@1 1000/1 false coordinator 5")
 	})
 }
@@ -227,10 +266,9 @@ func TestEpochsRunOut(t *testing.T) {
 			p = b.mustInit("x", p)
 		}
 		b.must(b.add("x", p, "a0"))
-		_, err := b.init("x")
-		b.wantErr("initialise", err, ErrConcurrentTransactions)
+		next := b.mustInit("x")
 		b.wantMarkers("a0@1 1000/32767 false coordinator 5")
-		if next := b.mustInit("x"); next != (producer{1001, 0}) {
+		if next != (producer{1001, 0}) {
 			t.Errorf("the next producer is %v", next)
 		}
 		b.wantErr("the old producer", b.add("x", p, "a0"), ErrInvalidProducerIDMapping)

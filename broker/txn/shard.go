@@ -3,6 +3,7 @@ package txn
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -20,10 +21,20 @@ type shard struct {
 	ids map[string]*transaction
 	// endings are the prepared transactions whose markers are being sent.
 	endings map[*transaction]*ending
+	// parked are requests that wait for a transaction to be over.
+	parked map[*transaction][]*parked
+}
+
+// parked is a request that came too early.
+type parked struct {
+	again  func()
+	refuse func(error)
+	timer  *coord.Timer
 }
 
 func newShard(c *Coordinator, env *coord.Env) *shard {
-	return &shard{c: c, env: env, log: c.o.Logger, ids: make(map[string]*transaction), endings: make(map[*transaction]*ending)}
+	return &shard{c: c, env: env, log: c.o.Logger, ids: make(map[string]*transaction), endings: make(map[*transaction]*ending),
+		parked: make(map[*transaction][]*parked)}
 }
 
 func (s *shard) nowMs() int64 { return s.env.Now().UnixMilli() }
@@ -68,8 +79,14 @@ func (s *shard) every(d time.Duration, f func()) {
 	})
 }
 
-// Unloaded implements coord.Machine. Who waits does so for an append, and was answered.
+// Unloaded implements coord.Machine. Who waits for an append was answered.
 func (s *shard) Unloaded() {
+	for _, waiting := range s.parked {
+		for _, p := range waiting {
+			p.refuse(coord.ErrNotCoordinator)
+		}
+	}
+	clear(s.parked)
 	for _, e := range s.endings {
 		e.cancelled.Store(true)
 	}
@@ -99,10 +116,40 @@ func appendError(err error) error {
 // errNeedsProducerID asks for a fresh producer id, which a shard cannot wait for.
 var errNeedsProducerID = errors.New("a producer id is needed")
 
-// initProducerID answers with the producer to be.
-func (s *shard) initProducerID(r *InitRequest, freshID int64, reply func(producer, error)) {
+// parkTime is how long a request waits for the markers of the last transaction before its producer is told to come again.
+// Kafka tells it at once, and producers wait 20 ms or longer; the markers are written in a fraction of that.
+const parkTime = 100 * time.Millisecond
+
+// park runs a request again when a transaction is over, and at the latest after a while; false: the transaction is not about
+// to be over.
+func (s *shard) park(t *transaction, again func(), refuse func(error)) bool {
+	if s.endings[t] == nil {
+		return false
+	}
+	p := &parked{again: again, refuse: refuse}
+	p.timer = s.env.After(parkTime, func() {
+		s.parked[t] = slices.DeleteFunc(s.parked[t], func(o *parked) bool { return o == p })
+		again()
+	})
+	s.parked[t] = append(s.parked[t], p)
+	return true
+}
+
+// unpark runs all requests that wait for a transaction.
+func (s *shard) unpark(t *transaction) {
+	waiting := s.parked[t]
+	delete(s.parked, t)
+	for _, p := range waiting {
+		p.timer.Stop()
+		p.again()
+	}
+}
+
+// initProducerID answers with the producer to be. wait: if a transaction is about to be over, that is waited for.
+func (s *shard) initProducerID(r *InitRequest, freshID int64, wait bool, reply func(producer, error)) {
 	t := s.ids[r.TransactionalID]
 	p := producer{r.ProducerID, r.ProducerEpoch}
+	refuse := func(err error) { reply(noProducer, err) }
 	if t == nil {
 		if freshID == noProducerID {
 			reply(noProducer, errNeedsProducerID)
@@ -113,18 +160,22 @@ func (s *shard) initProducerID(r *InitRequest, freshID int64, reply func(produce
 	}
 	switch {
 	case t.pending != none:
-		reply(noProducer, ErrConcurrentTransactions)
+		if !wait || !s.park(t, func() { s.initProducerID(r, freshID, false, reply) }, refuse) {
+			reply(noProducer, ErrConcurrentTransactions)
+		}
 	case p != noProducer && !t.mayContinue(p):
 		reply(noProducer, ErrProducerFenced)
 	case t.state.prepared():
 		reply(noProducer, ErrConcurrentTransactions)
 	case t.state == Ongoing:
-		// The epoch made here is never given to anybody: the client tries again when the abort is through, and gets the next.
+		// The epoch made here is never given to anybody: when the abort is through, the producer gets the next.
 		s.fence(t, func(err error) {
-			if err == nil {
-				err = ErrConcurrentTransactions
+			switch {
+			case err != nil:
+				reply(noProducer, err)
+			case !wait || !s.park(t, func() { s.initProducerID(r, freshID, false, reply) }, refuse):
+				reply(noProducer, ErrConcurrentTransactions)
 			}
-			reply(noProducer, err)
 		})
 	case t.needsProducerID(p) && freshID == noProducerID:
 		reply(noProducer, errNeedsProducerID)
@@ -155,12 +206,15 @@ func (s *shard) find(id string, p producer) (*transaction, error) {
 	return t, nil
 }
 
-// add makes partitions part of the transaction.
-func (s *shard) add(id string, p producer, tps []meta.TopicPartition, reply func(error)) {
+// add makes partitions part of the transaction. wait: if the last one is about to be over, that is waited for.
+func (s *shard) add(id string, p producer, tps []meta.TopicPartition, wait bool, reply func(error)) {
 	t, err := s.find(id, p)
 	switch {
 	case err != nil:
 	case t.pending != none, t.state.prepared():
+		if wait && s.park(t, func() { s.add(id, p, tps, false, reply) }, reply) {
+			return
+		}
 		err = ErrConcurrentTransactions
 	case t.state == Ongoing && t.partitions.containsAll(tps):
 	default:
@@ -226,10 +280,10 @@ func (s *shard) fence(t *transaction, done func(error)) {
 	}
 	s.write(t, next, func(err error) {
 		t.fenceFailed = err != nil
-		done(err)
 		if err == nil {
 			s.finish(t)
 		}
+		done(err)
 	})
 }
 
@@ -290,6 +344,7 @@ func (s *shard) complete(t *transaction, e *ending, next status) {
 		default:
 			delete(s.endings, t)
 			t.install(next)
+			s.unpark(t)
 		}
 	})
 }
