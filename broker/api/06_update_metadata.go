@@ -2,8 +2,10 @@ package api
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/zap"
 
 	"github.com/kraal-mq/kraal/acl"
+	"github.com/kraal-mq/kraal/broker/metadata"
 	"github.com/kraal-mq/kraal/broker/wire"
 )
 
@@ -23,9 +25,15 @@ func updateMetadata(h *Handler, c *call, req *kmsg.UpdateMetadataRequest, resp *
 		resp.ErrorCode = int16(wire.ErrClusterAuthorizationFailed)
 		return nil
 	}
+	var changes metadata.Changes
 	err := h.Replicas.Admit(sender(req.ControllerID, req.ControllerEpoch, req.BrokerEpoch, req.Version >= 5), func() {
-		h.Metadata.Apply(req)
+		changes = h.Metadata.Apply(req)
 	})
+	if len(changes.Deleted) > 0 {
+		if err := h.Groups.PartitionsDeleted(c.ctx, changes.Deleted); err != nil {
+			h.Logger.Info("offsets of deleted partitions may be left to expire", zap.Int("partitions", len(changes.Deleted)), zap.Error(err))
+		}
+	}
 	resp.ErrorCode = int16(h.code(err))
 	return nil
 }

@@ -135,6 +135,7 @@ type Groups interface {
 	Commit(ctx context.Context, q group.CommitRequest) []error
 	Fetch(ctx context.Context, name string, partitions []meta.TopicPartition, all, stable bool) ([]group.FetchedOffset, error)
 	DeleteOffsets(ctx context.Context, name string, partitions []meta.TopicPartition) ([]error, error)
+	PartitionsDeleted(ctx context.Context, partitions []meta.TopicPartition) error
 }
 
 // Loggers are the broker's log levels by logger name, changeable while it runs (KIP-412).

@@ -182,17 +182,19 @@ func (t *offsetTable) removeAll(g *Group, done func(error)) {
 	})
 }
 
-// TopicsDeleted removes what groups coordinated here have committed for topics that are gone.
-func (c *Coordinator) TopicsDeleted(ctx context.Context, topics []string) error {
-	gone := map[string]bool{}
-	for _, topic := range topics {
-		gone[topic] = true
+// PartitionsDeleted removes what groups coordinated here have committed for partitions whose topics are being deleted. It returns when
+// that is under way.
+func (c *Coordinator) PartitionsDeleted(ctx context.Context, partitions []meta.TopicPartition) error {
+	gone := make(map[meta.TopicPartition]bool, len(partitions))
+	for _, tp := range partitions {
+		gone[tp] = true
 	}
-	return c.shards.Each(ctx, func(_ int32, s *Shard) { s.offsets.dropTopics(gone) })
+	return c.shards.Each(ctx, func(_ int32, s *Shard) { s.offsets.dropPartitions(gone) })
 }
 
-// dropTopics removes the offsets of topics that were deleted (GroupCoordinator.handleDeletedPartitions).
-func (t *offsetTable) dropTopics(topics map[string]bool) {
+// dropPartitions removes the offsets of deleted partitions (GroupCoordinator.handleDeletedPartitions). Of groups that nobody has asked
+// for so far it is not known whether they have any.
+func (t *offsetTable) dropPartitions(deleted map[meta.TopicPartition]bool) {
 	if t.inTree() {
 		for id := range t.s.groups {
 			t.of(id)
@@ -205,7 +207,7 @@ func (t *offsetTable) dropTopics(topics map[string]bool) {
 			}
 			var gone []meta.TopicPartition
 			for tp := range o.entries {
-				if topics[tp.Topic] {
+				if deleted[tp] {
 					gone = append(gone, tp)
 				}
 			}
@@ -213,11 +215,11 @@ func (t *offsetTable) dropTopics(topics map[string]bool) {
 				t.drop(o)
 				return
 			}
-			t.s.logger.Info("removing offsets of deleted topics", zap.String("group", o.id), zap.Int("offsets", len(gone)))
+			t.s.logger.Info("removing offsets of deleted partitions", zap.String("group", o.id), zap.Int("offsets", len(gone)))
 			t.metrics.deleted(len(gone))
 			t.remove(o, gone, func(err error) {
 				if err != nil && t.alive {
-					t.s.logger.Warn("offsets of deleted topics were left behind", zap.String("group", o.id), zap.Error(err))
+					t.s.logger.Warn("offsets of deleted partitions were left behind", zap.String("group", o.id), zap.Error(err))
 				}
 			})
 		})

@@ -17,6 +17,7 @@ type groupOffsets struct {
 
 	// reading is the state of what is known of the tree, where that has a say.
 	reading readingPhase
+	blind   bool // the tree is written and not read
 	stale   bool // to be read again before the next fetch is answered
 	readAt  time.Time
 	readSeq uint64
@@ -82,7 +83,7 @@ func (o *groupOffsets) entry(tp meta.TopicPartition) *entry {
 	e := o.entries[tp]
 	if e == nil {
 		e = &entry{at: coord.NoPosition, decided: coord.NoPosition, logged: coord.NoPosition, position: coord.NoPosition,
-			tree: TreeOffset{Unknown: o.reading != known, Details: zkstore.NoOffsetDetails()}}
+			tree: TreeOffset{Unknown: o.blind || o.reading != known, Details: zkstore.NoOffsetDetails()}}
 		o.entries[tp] = e
 	}
 	return e

@@ -61,7 +61,7 @@ func (t *offsetTable) of(group string) *groupOffsets {
 	if o == nil {
 		o = newGroupOffsets(group)
 		if !t.inTree() {
-			o.reading = known
+			o.reading, o.blind = known, true
 		}
 		t.groups[group] = o
 	}
