@@ -183,7 +183,7 @@ func TestStopHandsOver(t *testing.T) {
 func TestPausedLeaderAnswersNobody(t *testing.T) {
 	t.Parallel()
 	f := startProcFleet(t, nil)
-	for round := range 3 {
+	for round := range 2 {
 		f.awaitISR(3)
 		leader := f.leader()
 		pool := peer.New(peer.Options{ClientID: "test", RequestTimeout: time.Minute})

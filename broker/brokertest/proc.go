@@ -21,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kraal-mq/kraal/broker/wire"
+	"github.com/kraal-mq/kraal/zkstore/zktest"
 )
 
 // build makes the program once for all tests of a process.
@@ -176,8 +177,19 @@ func (p *Proc) end(s syscall.Signal) {
 	<-p.exited
 }
 
-// Pause and Resume stop and continue the process where it is.
-func (p *Proc) Pause()  { _ = p.cmd.Process.Signal(syscall.SIGSTOP) }
+// Pause stops the process where it is, and returns when it does nothing any more: the signal is under way when kill returns, and on
+// a busy machine a thread may still answer.
+func (p *Proc) Pause() {
+	p.t.Helper()
+	_ = p.cmd.Process.Signal(syscall.SIGSTOP)
+	for deadline := time.Now().Add(startTimeout); p.Alive() && !zktest.Stopped(p.cmd.Process.Pid); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			p.t.Fatal("the broker does not stop")
+		}
+	}
+}
+
+// Resume lets a paused process go on.
 func (p *Proc) Resume() { _ = p.cmd.Process.Signal(syscall.SIGCONT) }
 
 // Alive reports whether the process runs, or is paused.

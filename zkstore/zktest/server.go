@@ -280,15 +280,15 @@ func (s *Server) Pause() {
 	s.signal(syscall.SIGSTOP)
 	s.paused = true
 	// The signal is under way when kill returns: on a busy machine a thread may still answer.
-	for deadline := time.Now().Add(patience); !stopped(s.cmd.Process.Pid); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); !Stopped(s.cmd.Process.Pid); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatal("ZooKeeper does not stop")
 		}
 	}
 }
 
-// stopped reports whether every thread of a process stands still, as far as the system tells.
-func stopped(pid int) bool {
+// Stopped reports whether every thread of a process stands still after SIGSTOP, as far as the system tells.
+func Stopped(pid int) bool {
 	stats, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
 	for _, name := range stats {
 		b, err := os.ReadFile(name)
