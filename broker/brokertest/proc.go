@@ -24,7 +24,8 @@ import (
 	"github.com/kraal-mq/kraal/zkstore/zktest"
 )
 
-// build makes the program once for all tests of a process.
+// build makes the program once for all tests of a process. With KRAAL_RACE set it has the race detector in it, and ends when that
+// finds something.
 var build = sync.OnceValues(func() (string, error) {
 	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
@@ -35,9 +36,13 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	bin := filepath.Join(dir, "kraal")
-	cmd := exec.Command("go", "build", "-o", bin, "./tools/kraal")
+	args, cgo := []string{"build", "-o", bin}, "CGO_ENABLED=0"
+	if os.Getenv("KRAAL_RACE") != "" {
+		args, cgo = append(args, "-race"), "CGO_ENABLED=1"
+	}
+	cmd := exec.Command("go", append(args, "./tools/kraal")...)
 	cmd.Dir = strings.TrimSpace(string(root))
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Env = append(os.Environ(), cgo)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
@@ -141,6 +146,7 @@ func (p *Proc) launch() {
 		p.t.Fatal(err)
 	}
 	p.cmd.Stderr = p.cmd.Stdout
+	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
 	p.cmd.SysProcAttr = dieWithUs()
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
