@@ -109,7 +109,7 @@ func (h *Handler) placeAdded(c *call, t *kmsg.CreatePartitionsRequestTopic, old 
 		return nil, err
 	}
 	if t.Assignment == nil {
-		return controller.Place(controller.GrowthPlacement(brokers, int(have), added, of0.Replicas))
+		return spread(controller.GrowthPlacement(brokers, int(have), added, of0.Replicas))
 	}
 	if len(t.Assignment) != added {
 		return nil, refuse(wire.ErrInvalidReplicaAssignment, fmt.Sprintf("Increasing the number of partitions by %d but %d assignments provided.", added, len(t.Assignment)))

@@ -114,22 +114,26 @@ func (h *Handler) place(ctx context.Context, t *newTopic) (map[int32][]meta.Brok
 	if factor == -1 {
 		factor = int(cfg.Topics.DefaultReplicationFactor)
 	}
-	if partitions <= 0 {
-		return nil, refuse(wire.ErrInvalidPartitions, "Number of partitions was set to an invalid non-positive value.")
-	}
-	if factor <= 0 {
-		return nil, refuse(wire.ErrInvalidReplicationFactor, "Replication factor must be larger than 0.")
-	}
 	brokers, err := h.candidates(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if factor > len(brokers) {
-		return nil, refuse(wire.ErrInvalidReplicationFactor, fmt.Sprintf(
-			"Unable to replicate the partition %d time(s): The target replication factor of %d cannot be reached because only %d broker(s) are registered.",
-			factor, factor, len(brokers)))
+	return spread(controller.NewPlacement(brokers, int(partitions), factor))
+}
+
+// spread places replicas over brokers, or says in Kafka's words (AdminUtils.java) why it cannot.
+func spread(p controller.Placement) (map[int32][]meta.BrokerID, error) {
+	placed, err := controller.Place(p)
+	switch {
+	case errors.Is(err, controller.ErrPlacePartitions):
+		return nil, refuse(wire.ErrInvalidPartitions, "Number of partitions must be larger than 0.")
+	case errors.Is(err, controller.ErrPlaceFactor) && p.ReplicationFactor <= 0:
+		return nil, refuse(wire.ErrInvalidReplicationFactor, "Replication factor must be larger than 0.")
+	case errors.Is(err, controller.ErrPlaceFactor):
+		return nil, refuse(wire.ErrInvalidReplicationFactor,
+			fmt.Sprintf("Replication factor: %d larger than available brokers: %d.", p.ReplicationFactor, len(p.Brokers)))
 	}
-	return controller.Place(controller.NewPlacement(brokers, int(partitions), factor))
+	return placed, err
 }
 
 // candidates are the brokers that may get replicas. Racks count only if all have one (kafka.admin.RackAwareMode).
