@@ -16,6 +16,7 @@ import (
 	"github.com/kraal-mq/kraal/tools/configs"
 	"github.com/kraal-mq/kraal/tools/consume"
 	"github.com/kraal-mq/kraal/tools/dump"
+	"github.com/kraal-mq/kraal/tools/groups"
 	"github.com/kraal-mq/kraal/tools/logdirs"
 	"github.com/kraal-mq/kraal/tools/offsets"
 	"github.com/kraal-mq/kraal/tools/option"
@@ -55,6 +56,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			topics.Command(),
 			configs.Command(),
 			offsets.Command(),
+			groups.Command(),
 			records.Command(),
 			logdirs.Command(),
 			partitions.ReassignCommand(),
