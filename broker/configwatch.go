@@ -275,6 +275,10 @@ func (b *Broker) subscribe() {
 	b.dynamic.Subscribe(config.Subscription{Name: "cleaner", Keys: []string{"log.cleaner.threads", "log.cleaner.dedupe.buffer.size",
 		"log.cleaner.io.buffer.load.factor", "log.cleaner.io.buffer.size", "log.cleaner.io.max.bytes.per.second", "log.cleaner.backoff.ms"},
 		Apply: func(_, new *config.Config) { b.logs.ReconfigureCleaner(cleanerConfig(new)) }})
+	b.dynamic.Subscribe(config.Subscription{Name: "producers", Keys: []string{"producer.id.expiration.ms", "transaction.partition.verification.enable"},
+		Apply: func(_, new *config.Config) {
+			b.logs.ReconfigureProducers(new.Log.ProducerIDExpiration, new.Txn.PartitionVerificationEnable)
+		}})
 	b.dynamic.Subscribe(config.Subscription{Name: "listeners", Keys: []string{"listeners", "listener.security.protocol.map"},
 		Validate: b.checkListeners, Apply: b.listenersChanged})
 	b.dynamic.Subscribe(config.Subscription{Name: "fetchers", Keys: []string{"num.replica.fetchers"},

@@ -207,3 +207,31 @@ func describeTxn(t *testing.T, c *kgo.Client, id string) kmsg.DescribeTransactio
 	}
 	return resp.TransactionStates[0]
 }
+
+// readSettled reads a topic in which every transaction has ended, so that control records are the last of every partition.
+func readSettled(t *testing.T, c *kgo.Client, topic string) []*kgo.Record {
+	t.Helper()
+	ends, err := kadm.NewClient(c).ListEndOffsets(within(t), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := map[int32]int64{}
+	var records []*kgo.Record
+	for ctx := within(t); ; {
+		short := false
+		ends.Each(func(o kadm.ListedOffset) { short = short || o.Err != nil || at[o.Partition] < o.Offset })
+		if !short {
+			return records
+		}
+		fetches := c.PollFetches(ctx)
+		if ctx.Err() != nil {
+			t.Fatalf("read up to %v of %v", at, ends)
+		}
+		for _, r := range fetches.Records() {
+			at[r.Partition] = r.Offset + 1
+			if !r.Attrs.IsControl() {
+				records = append(records, r)
+			}
+		}
+	}
+}

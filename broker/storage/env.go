@@ -22,8 +22,8 @@ type env struct {
 	now     func() time.Time
 	metrics *metrics
 
-	producerExpirationMs int64
-	verifyTxns           bool
+	producerExpirationMs atomic.Int64
+	verifyTxns           atomic.Bool
 	topicIDs             bool
 
 	openFiles   atomic.Int64

@@ -118,12 +118,11 @@ func OpenManager(ctx context.Context, o ManagerOptions) (*Manager, error) {
 	m := &Manager{o: o, later: newLaterQueue(o.Now), seed: maphash.MakeSeed()}
 	m.env = &env{
 		fs: o.FS, logger: o.Logger, now: o.Now, metrics: mt,
-		producerExpirationMs: o.ProducerIDExpiration.Milliseconds(),
-		verifyTxns:           o.VerifyTransactions,
-		topicIDs:             !o.NoTopicIDs,
-		flushSoon:            func(l *Log) { m.dirOf(l).flushSoon(l) },
-		removeLater:          m.later.add,
+		topicIDs:    !o.NoTopicIDs,
+		flushSoon:   func(l *Log) { m.dirOf(l).flushSoon(l) },
+		removeLater: m.later.add,
 	}
+	m.ReconfigureProducers(o.ProducerIDExpiration, o.VerifyTransactions)
 	m.env.moving = m.isMoving
 	m.env.checkpointRecoveryPoint = func(l *Log) error { return m.checkpointRecoveryPoints(m.dirOf(l)) }
 	m.env.checkpointLogStart = func(l *Log) error { return m.checkpointStartOffsets(m.dirOf(l)) }
@@ -350,6 +349,12 @@ func (m *Manager) Reconfigure() {
 	for _, l := range m.all() {
 		l.config.Store(configs.of(l.tp.Topic))
 	}
+}
+
+// ReconfigureProducers changes producer.id.expiration.ms and transaction.partition.verification.enable.
+func (m *Manager) ReconfigureProducers(expiration time.Duration, verifyTransactions bool) {
+	m.env.producerExpirationMs.Store(expiration.Milliseconds())
+	m.env.verifyTxns.Store(verifyTransactions)
 }
 
 // ReconfigureCleaner changes the cleaner's settings from its next pass on.

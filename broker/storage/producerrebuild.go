@@ -115,7 +115,7 @@ func (r *producerSource) load() error {
 		now := r.env.nowMs()
 		for i := range loaded {
 			p := &loaded[i]
-			if p.expired(now, r.env.producerExpirationMs) {
+			if p.expired(now, r.env.producerExpirationMs.Load()) {
 				continue
 			}
 			if ps.byID == nil {

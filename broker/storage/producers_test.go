@@ -161,7 +161,7 @@ func TestMarkers(t *testing.T) {
 
 // TestVerification is KIP-890, part 1: no transactional batch without the coordinator's knowledge.
 func TestVerification(t *testing.T) {
-	_, l := memLog(t, vfs.NewMem(), func(o *ManagerOptions, _ *LogConfig) { o.VerifyTransactions = true })
+	m, l := memLog(t, vfs.NewMem(), func(o *ManagerOptions, _ *LogConfig) { o.VerifyTransactions = true })
 	send := func(b record.Batch, g VerificationGuard) error {
 		_, err := l.AppendAsLeader(b, AppendOptions{Verified: g})
 		return err
@@ -188,6 +188,13 @@ func TestVerification(t *testing.T) {
 		t.Errorf("with the guard of the last transaction: %v", err)
 	}
 	check(t, send(idempotent(t, 2, 0, 0, 1), VerificationGuard{}))
+	// Both settings may change at any time.
+	m.ReconfigureProducers(time.Hour, false)
+	check(t, send(transactional(t, 3, 0, 0, 1), VerificationGuard{}))
+	m.ReconfigureProducers(time.Hour, true)
+	if err := send(transactional(t, 4, 0, 0, 1), VerificationGuard{}); !errors.Is(err, ErrInvalidTxnState) {
+		t.Errorf("unverified again: %v", err)
+	}
 }
 
 func TestProducersExpire(t *testing.T) {
