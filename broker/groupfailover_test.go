@@ -3,13 +3,17 @@
 package broker_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/kraal-mq/kraal/broker/coord"
 	"github.com/kraal-mq/kraal/tools/testkit"
 )
 
@@ -26,36 +30,36 @@ func TestGroupOutlivesItsCoordinator(t *testing.T) {
 	f.checkShown(members, partition)
 
 	f.unmoved(members, generation, "stopped", func(coordinator int) {
+		before, _ := f.znodes.State(internalTopic, partition)
 		f.fleet.Proc(coordinator).Stop()
+		f.awaitNextEpoch(partition, before.LeaderEpoch)
 	})
 	f.checkShown(members, partition)
 	f.fleet.Start()
 	f.awaitInternalISR(partition, 3)
 	f.unmoved(members, generation, "killed", func(coordinator int) {
+		before, _ := f.znodes.State(internalTopic, partition)
 		f.fleet.Proc(coordinator).Kill()
+		f.awaitNextEpoch(partition, before.LeaderEpoch)
 	})
 	f.checkShown(members, partition)
 	f.fleet.Start()
 	f.awaitInternalISR(partition, 3)
 	f.unmoved(members, generation, "expired", func(coordinator int) {
-		if session, ok := f.znodes.SessionOf(coordinator); ok {
-			_ = f.zk.EndSession(session) // it may have ended by itself
-		}
+		before, _ := f.znodes.SessionOf(coordinator)
+		_ = f.zk.EndSession(before) // it may have ended by itself
+		testkit.Eventually(t, recovery, "another session", func() bool {
+			session, registered := f.znodes.SessionOf(coordinator)
+			return registered && session != before
+		})
 	})
 	f.checkShown(members, partition)
 }
 
 const internalTopic = "__consumer_offsets"
 
-// partitionOf finds the partition a group is coordinated over, by who coordinates it.
-func (f *procFleet) partitionOf(group string) int {
-	f.t.Helper()
-	var h int32
-	for _, c := range group {
-		h = 31*h + c
-	}
-	return int(h) % 3
-}
+// partitionOf is the partition a group is coordinated over.
+func (f *procFleet) partitionOf(group string) int { return int(coord.PartitionOf(group, 3)) }
 
 func (f *procFleet) awaitInternalISR(partition, n int) {
 	f.t.Helper()
@@ -65,24 +69,45 @@ func (f *procFleet) awaitInternalISR(partition, n int) {
 	})
 }
 
+func (f *procFleet) awaitNextEpoch(partition int, epoch int32) {
+	f.t.Helper()
+	testkit.Eventually(f.t, recovery, "another leader epoch", func() bool {
+		s, _ := f.znodes.State(internalTopic, partition)
+		return s.LeaderEpoch > epoch && s.Leader >= 0
+	})
+}
+
+// eventually lets members do something until they can. Brokers name a coordinator that is gone for a moment, and franz-go gives up when it
+// cannot connect to the same twice.
+func (f *procFleet) eventually(members []*protocolMember, do func(*protocolMember, context.Context) error) {
+	f.t.Helper()
+	ctx := within(f.t)
+	together(f.t, members, func(m *protocolMember) error {
+		for {
+			err := do(m, ctx)
+			var refused *kerr.Error
+			if err == nil || errors.As(err, &refused) || ctx.Err() != nil {
+				return err
+			}
+			time.Sleep(50 * time.Millisecond) // before it asks again
+		}
+	})
+}
+
 // unmoved does something to the coordinator, and checks that nothing has happened to the group.
 func (f *procFleet) unmoved(members []*protocolMember, generation int32, what string, harm func(coordinator int)) {
 	f.t.Helper()
-	partition := f.partitionOf(members[0].group)
-	before, _ := f.znodes.State(internalTopic, partition)
+	before, _ := f.znodes.State(internalTopic, f.partitionOf(members[0].group))
 	began := time.Now()
 	harm(before.Leader)
-	testkit.Eventually(f.t, recovery, "another leader epoch", func() bool {
-		s, _ := f.znodes.State(internalTopic, partition)
-		return s.LeaderEpoch > before.LeaderEpoch && s.Leader >= 0
-	})
-	together(f.t, members, func(m *protocolMember) error { return m.heartbeat(within(f.t)) })
+	f.eventually(members, (*protocolMember).heartbeat)
 	f.t.Logf("coordinator %d %s: all members were heard again after %v", before.Leader, what, time.Since(began).Round(time.Millisecond))
-	together(f.t, members, func(m *protocolMember) error { return m.sync(within(f.t)) }) // a follower's; the leader's has the same effect
-	described, err := kadm.NewClient(members[0].c).DescribeGroups(within(f.t), members[0].group)
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	f.eventually(members, (*protocolMember).sync) // in a Stable group a leader's is no more than a follower's
+	var described kadm.DescribedGroups
+	f.eventually(members[:1], func(m *protocolMember, ctx context.Context) (err error) {
+		described, err = kadm.NewClient(m.c).DescribeGroups(ctx, m.group)
+		return err
+	})
 	g := described[members[0].group]
 	if g.State != "Stable" || len(g.Members) != len(members) || members[0].generation != generation {
 		f.t.Errorf("after the coordinator was %s the group is %s with %d members", what, g.State, len(g.Members))
