@@ -52,7 +52,7 @@ func (b *Broker) newTxns(l *txnLink) (*txn.Coordinator, *txn.Verifier) {
 			MaxBatchBytes: b.maxMessageBytes(txnTopic),
 		},
 		Journal: journal{hosts: b.hosts}, Partitions: b.coords.topics[txnTopic].partitionsOf,
-		IDs: b.link, Sender: l, Fleet: b.meta, Exists: b.partitionExists, Logger: b.o.Logging.Logger("txn"),
+		IDs: b.link, Sender: l, Fleet: b.meta, Exists: b.partitionExists, Logger: b.o.Logging.Logger("txn"), Metrics: b.o.Metrics,
 	})
 	return c, txn.NewVerifier(b.id, c, b.meta, l, cfg.Broker.RequestTimeout)
 }

@@ -59,6 +59,8 @@ const (
 	lateTxnCount
 	failedFetchCount
 	fetchMaxLag
+	failedMoveCount
+	moveMaxLag
 	gaugeCount
 )
 
@@ -74,6 +76,8 @@ var gaugeSeries = [gaugeCount]struct{ name, help string }{
 	lateTxnCount: {"replicamanager_partitionswithlatetransactionscount",
 		"Replicas with a transaction that has been open for longer than any may: its last stable offset hangs."},
 	failedFetchCount: {"replicafetchermanager_failedpartitionscount", "Replicas that are not copied because of an error, until their leader is named again."},
+	failedMoveCount:  {"replicaalterlogdirsmanager_failedpartitionscount", "Replicas that are not moved any further because of an error, until their leader is named again."},
+	moveMaxLag:       {"replicaalterlogdirsmanager_maxlag", "Offsets that are still to be copied of the replica being moved that lacks most."},
 	fetchMaxLag:      {"replicafetchermanager_maxlag", "Offsets that the replica furthest behind its leader's high watermark lacks."},
 }
 
@@ -92,7 +96,10 @@ func newMetrics(m *Manager, r prometheus.Registerer) *metrics {
 	}
 	for g, s := range gaugeSeries {
 		var fetcher prometheus.Labels
-		if gauge(g) >= failedFetchCount {
+		switch {
+		case gauge(g) >= failedMoveCount:
+			fetcher = prometheus.Labels{"clientId": "ReplicaAlterLogDirs"}
+		case gauge(g) >= failedFetchCount:
 			fetcher = prometheus.Labels{"clientId": "Replica"}
 		}
 		c.counts[g] = prometheus.NewDesc("kafka_server_"+s.name, s.help, nil, fetcher)
@@ -196,6 +203,12 @@ func (p *Partition) count(n *[gaugeCount]int64) {
 		n[fetchMaxLag] = max(n[fetchMaxLag], s.lag.Load())
 		if s.failed.Load() {
 			n[failedFetchCount]++
+		}
+	}
+	if mv := p.mu.move; mv != nil {
+		n[moveMaxLag] = max(n[moveMaxLag], mv.lag.Load())
+		if mv.failed.Load() {
+			n[failedMoveCount]++
 		}
 	}
 	if p.offlineLocked() != nil {

@@ -95,9 +95,14 @@ func TestLeaderMoves(t *testing.T) {
 		if d := f.nodes[1].m.DescribeDir("/a", nil); len(d) != 1 || d[0].Future || d[0].Lag != 0 {
 			t.Errorf("the current replica is described as %+v", d)
 		}
+		const lag, failed = "maxlag{clientId=ReplicaAlterLogDirs}", "failedpartitionscount{clientId=ReplicaAlterLogDirs}"
+		if got := f.nodes[1].scrape("kafka_server_replicaalterlogdirsmanager_"); got[lag] <= 0 || got[failed] != 0 || len(got) != 2 {
+			t.Errorf("metrics of the move: %v", got)
+		}
 		check(t, f.commit(tp, 5))
 		before := f.state(1, tp)
 		f.wantMoved(tp, "/b", f.content(1, tp))
+		f.nodes[1].wantSeries("kafka_server_replicaalterlogdirsmanager_", map[string]float64{lag: 0, failed: 0})
 		f.wantState(1, tp, before)
 		check(t, f.commit(tp, 1))
 		synctest.Wait()

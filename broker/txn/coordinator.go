@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/kraal-mq/kraal/broker/coord"
@@ -40,6 +41,8 @@ type Options struct {
 	// Exists says whether a partition exists according to ZooKeeper.
 	Exists func(ctx context.Context, tp meta.TopicPartition) (bool, error)
 	Logger *zap.Logger
+	// Metrics may be nil.
+	Metrics prometheus.Registerer
 }
 
 // ProducerIDs hands out producer ids that no other producer of the fleet has.
@@ -52,11 +55,13 @@ type Coordinator struct {
 	o       Options
 	runtime *coord.Runtime[*shard]
 	markers *markers
+	metrics *metrics
 }
 
 // New returns a coordinator that does nothing until Run.
 func New(o Options) *Coordinator {
 	c := &Coordinator{o: o, markers: newMarkers(&o)}
+	c.metrics = newMetrics(c.markers, o.Metrics)
 	c.runtime = coord.New(coord.Options[*shard]{
 		Topic: Topic, Journal: o.Journal, Partitions: o.Partitions, Settled: true, LoadBufferBytes: o.Config.LoadBufferBytes,
 		New:           func(e *coord.Env) *shard { return newShard(c, e) },

@@ -55,6 +55,8 @@ type markers struct {
 	exists func(ctx context.Context, tp meta.TopicPartition) (bool, error)
 	log    *zap.Logger
 
+	homeless atomic.Int64 // transactions with markers that there is no leader for; read by metrics
+
 	mu struct {
 		sync.Mutex
 		unrouted []share
@@ -132,6 +134,7 @@ func (m *markers) run(ctx context.Context) {
 		m.mu.unrouted = nil
 		m.mu.Unlock()
 		homeless = m.place(ctx, shares)
+		m.homeless.Store(int64(len(homeless)))
 	}
 }
 

@@ -105,9 +105,15 @@ func TestMarkersWaitForADeadLeader(t *testing.T) {
 		b.wantMarkers("a1@2 1000/0 true coordinator 5")
 		time.Sleep(time.Hour)
 		b.wantState("x", "PrepareCommit 1000/0 [a0]")
+		if n := b.c.markers.homeless.Load(); n != 1 {
+			t.Errorf("%d transactions are counted that wait for a leader", n)
+		}
 		b.leaders(nil)
 		b.wantMarkers("a0@1 1000/0 true coordinator 5")
 		b.wantState("x", "CompleteCommit 1000/0 []")
+		if n := b.c.markers.homeless.Load(); n != 0 {
+			t.Errorf("%d transactions are counted that wait for no leader", n)
+		}
 	})
 }
 

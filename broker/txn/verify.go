@@ -76,6 +76,13 @@ var ErrNoAnswer = errors.New("the transaction coordinator did not answer")
 // Verify returns nil for each partition that is part of the producer's transaction, or why it is not or cannot be known:
 // ErrAbortable, ErrProducerFenced, ErrInvalidProducerIDMapping, ErrConcurrentTransactions, coord's errors, ErrNoAnswer.
 func (v *Verifier) Verify(ctx context.Context, q Verification) []error {
+	began := time.Now()
+	errs := v.verify(ctx, q)
+	v.own.metrics.verification(began, errs)
+	return errs
+}
+
+func (v *Verifier) verify(ctx context.Context, q Verification) []error {
 	number := v.own.runtime.PartitionFor(q.Producer.TransactionalID)
 	p := v.fleet.Load().Partition(Topic, number)
 	if p == nil || p.Leader < 0 {

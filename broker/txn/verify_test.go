@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
+
 	"github.com/kraal-mq/kraal/broker/coord"
 	"github.com/kraal-mq/kraal/broker/wire"
 	"github.com/kraal-mq/kraal/zkstore/meta"
@@ -100,6 +102,10 @@ func TestVerifierAsksItsOwnCoordinator(t *testing.T) {
 		}
 		if len(o.asked) > 0 {
 			t.Errorf("asked others: %v", o.asked)
+		}
+		var refused dto.Metric
+		if err := b.c.metrics.refused.Write(&refused); err != nil || refused.GetCounter().GetValue() != 1 {
+			t.Errorf("%v refused are counted (%v)", refused.GetCounter().GetValue(), err)
 		}
 	})
 }
