@@ -26,6 +26,7 @@ import (
 	"github.com/kraal-mq/kraal/tools/records"
 	"github.com/kraal-mq/kraal/tools/serve"
 	"github.com/kraal-mq/kraal/tools/topics"
+	"github.com/kraal-mq/kraal/tools/txns"
 )
 
 // version is set by the linker.
@@ -57,6 +58,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			configs.Command(),
 			offsets.Command(),
 			groups.Command(),
+			txns.Command(),
 			records.Command(),
 			logdirs.Command(),
 			partitions.ReassignCommand(),

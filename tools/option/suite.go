@@ -20,6 +20,7 @@ type Suite struct {
 	Commands []*Suite // the tool is given the name of one
 	Action   cli.ActionFunc
 
+	parent *Suite
 	tool   string // name of the tool that this is part of
 	prefix string // what precedes the arguments: the tool and its sub-command
 }
@@ -45,7 +46,7 @@ func (s *Suite) build() *cli.Command {
 		Action: s.run,
 	}
 	for _, sub := range s.Commands {
-		sub.tool, sub.prefix = s.tool, s.prefix+" "+sub.Name
+		sub.parent, sub.tool, sub.prefix = s, s.tool, s.prefix+" "+sub.Name
 		cmd.Subcommands = append(cmd.Subcommands, sub.build())
 	}
 	return cmd
@@ -58,6 +59,10 @@ func (s *Suite) run(c *cli.Context) error {
 		return Exit(1)
 	}
 	if len(s.Commands) > 0 {
+		if c.Bool("version") {
+			fmt.Fprintln(c.App.Writer, KafkaVersion)
+			return nil
+		}
 		if !c.Args().Present() {
 			return s.wrong(c, "too few arguments")
 		}
@@ -65,6 +70,11 @@ func (s *Suite) run(c *cli.Context) error {
 	}
 	if err := parseRest(c, s.Flags); err != nil {
 		return s.wrong(c, s.argparse(err))
+	}
+	if s.parent != nil {
+		if message := s.parent.check(c); message != "" {
+			return s.parent.wrong(c, message)
+		}
 	}
 	if message := s.check(c); message != "" {
 		return s.wrong(c, message)
