@@ -17,16 +17,17 @@ type causes struct {
 type cause string
 
 const (
-	joined       cause = "joined"
-	rejoined     cause = "leader_rejoined"
-	resubscribed cause = "changed_subscription"
-	left         cause = "left"
-	timedOut     cause = "timed_out"
-	missedJoin   cause = "missed_join"
-	missedSync   cause = "missed_sync"
-	replaced     cause = "static_member_replaced"
-	notStored    cause = "assignment_not_stored"
-	overCapacity cause = "over_capacity"
+	joined          cause = "joined"
+	rejoined        cause = "leader_rejoined"
+	resubscribed    cause = "changed_subscription"
+	changedMetadata cause = "changed_metadata"
+	left            cause = "left"
+	timedOut        cause = "timed_out"
+	missedJoin      cause = "missed_join"
+	missedSync      cause = "missed_sync"
+	replaced        cause = "static_member_replaced"
+	notStored       cause = "assignment_not_stored"
+	overCapacity    cause = "over_capacity"
 )
 
 // tally is one cause, and whom it concerns.

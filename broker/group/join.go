@@ -149,8 +149,8 @@ func (s *Shard) joinAgain(g *Group, q *JoinRequest, reply func(JoinReply)) {
 	}
 	switch same := m.offers(q.Protocols); {
 	case g.state == PreparingRebalance:
-		if !same {
-			g.why.note(resubscribed, m.id, q.Reason)
+		if why := g.whyAgain(m, q); why == resubscribed {
+			g.why.note(why, m.id, q.Reason)
 		}
 		s.parkAgain(g, m, q, reply)
 	case g.state == CompletingRebalance && same, g.state == Stable && same && m.id != g.leader:
@@ -160,16 +160,23 @@ func (s *Shard) joinAgain(g *Group, q *JoinRequest, reply func(JoinReply)) {
 		}
 		reply(r)
 	case g.state == CompletingRebalance, g.state == Stable:
-		if same {
-			g.why.note(rejoined, m.id, q.Reason) // how a leader says that what it assigns has changed, partitions for one
-		} else {
-			g.why.note(resubscribed, m.id, q.Reason)
-		}
+		g.why.note(g.whyAgain(m, q), m.id, q.Reason)
 		s.parkAgain(g, m, q, reply)
 		s.rebalance(g)
 	default:
 		reply(refuseJoin(q.MemberID, ErrUnknownMember))
 	}
+}
+
+// whyAgain is why a member may want another generation.
+func (g *Group) whyAgain(m *Member, q *JoinRequest) cause {
+	switch {
+	case m.offers(q.Protocols):
+		return rejoined // how a leader says that what it assigns has changed, partitions for one
+	case g.protocolType == consumerType && sameTopics(m.protocols, q.Protocols):
+		return changedMetadata // what it owns, for one, which cooperative members give up first and then join again (KIP-429)
+	}
+	return resubscribed
 }
 
 // parkAgain parks a member in its next JoinGroup. One it is parked in already is of a connection given up; Kafka never answers that.

@@ -146,7 +146,7 @@ func (st *stage) play(command string) string {
 	return st.out.String()
 }
 
-// join g m=<member> i=<instance> c=<client> v=<version> p=<protocol>:<topic>,... type= session= rebalance= why=
+// join g m=<member> i=<instance> c=<client> v=<version> p=<protocol>:<topic>+<topic>@<owned>,... type= session= rebalance= why=
 func (st *stage) join(group string, args map[string]string) {
 	version := 9
 	if v := args["v"]; v != "" {
@@ -164,7 +164,8 @@ func (st *stage) join(group string, args map[string]string) {
 	}
 	for p := range strings.SplitSeq(cmp.Or(args["p"], "range:t"), ",") {
 		if name, topics, _ := strings.Cut(p, ":"); name != "none" {
-			q.Protocols = append(q.Protocols, Protocol{Name: name, Metadata: subscribe(strings.Split(topics, "+"))})
+			topics, owned, _ := strings.Cut(topics, "@")
+			q.Protocols = append(q.Protocols, Protocol{Name: name, Metadata: append(subscribe(strings.Split(topics, "+")), owned...)})
 		}
 	}
 	name := who(args)

@@ -3,6 +3,7 @@ package group
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 )
 
 // consumerType is the protocol type of consumers; only of those is more known than bytes.
@@ -67,6 +68,20 @@ func subscribedTopics(metadata []byte) ([]string, error) {
 		return nil, err
 	}
 	return topics, nil
+}
+
+// sameTopics reports whether two offers subscribe to the same topics, as far as can be read.
+func sameTopics(a, b []Protocol) bool {
+	return slices.Equal(names(a), names(b)) && slices.EqualFunc(a, b, func(a, b Protocol) bool {
+		was, err := subscribedTopics(a.Metadata)
+		if err != nil {
+			return false
+		}
+		wanted, err := subscribedTopics(b.Metadata)
+		slices.Sort(was)
+		slices.Sort(wanted)
+		return err == nil && slices.Equal(was, wanted)
+	})
 }
 
 // assignedPartitions reads a ConsumerProtocolAssignment, whose versions all begin alike: version, partitions by topic.
