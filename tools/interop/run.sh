@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stock clients of other people against a kraal broker. Installs what is missing: Debian's packages, kafka-node from npm, Apache
+# Stock clients of other people against a kraal broker. Installs what is missing: Debian's packages, kafka-node and kafkajs from npm, Apache
 # Kafka's console tools from Maven. Everything else lives in .run/interop and stops at the end.
 # With KRAAL_BOOTSTRAP (and KRAAL_ZOOKEEPER, for kafka-node) set, that broker is used instead. Arguments go to go test.
 set -euo pipefail
@@ -24,6 +24,10 @@ mkdir -p "$KRAAL_INTEROP_TOOLS"
 if [ ! -e "$KRAAL_INTEROP_TOOLS/node_modules/kafka-node" ]; then
   echo "== fetching kafka-node"
   npm install --prefix "$KRAAL_INTEROP_TOOLS" --no-save --no-audit --no-fund --omit=optional --loglevel=error kafka-node@2.6.1
+fi
+if [ ! -e "$KRAAL_INTEROP_TOOLS/node_modules/kafkajs" ]; then
+  echo "== fetching kafkajs"
+  npm install --prefix "$KRAAL_INTEROP_TOOLS" --no-save --no-audit --no-fund --loglevel=error kafkajs@2.2.4
 fi
 echo "== fetching Apache Kafka's console tools"
 for version in 3.9.1 4; do
