@@ -59,6 +59,7 @@ var journalErrors = []struct{ of, is error }{
 	{replica.ErrFencedLeaderEpoch, coord.ErrNotCoordinator},
 	{replica.ErrUnknownLeaderEpoch, coord.ErrNotCoordinator},
 	{storage.ErrDirOffline, coord.ErrNotCoordinator},
+	{storage.ErrDiskFull, coord.ErrNotAvailable},
 	{storage.ErrClosed, coord.ErrNotCoordinator},
 	{storage.ErrDeleted, coord.ErrNotCoordinator},
 	{replica.ErrUnknownPartition, coord.ErrNotAvailable},

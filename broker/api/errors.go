@@ -87,6 +87,7 @@ var codes = []struct {
 	{storage.ErrCoordinatorFenced, wire.ErrTransactionCoordinatorFenced},
 	{storage.ErrTopicIDMismatch, wire.ErrInconsistentTopicID},
 	{storage.ErrDirOffline, wire.ErrKafkaStorage},
+	{storage.ErrDiskFull, wire.ErrKafkaStorage},
 	{storage.ErrNameTooLong, wire.ErrInvalidTopic},
 	{storage.ErrClosed, wire.ErrNotLeaderOrFollower},
 	{storage.ErrDeleted, wire.ErrNotLeaderOrFollower},

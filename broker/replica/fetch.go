@@ -74,9 +74,20 @@ func (f *fetcher) take(a *ReplyPartition) {
 		f.log.Error("fetched records are unusable; fetching them again", zap.String("topic", s.p.tp.Topic), zap.Int32("partition", s.p.tp.Partition),
 			zap.Int64("offset", e.asked.Offset), zap.Error(err))
 		f.delay(s, err)
+	case errors.Is(err, storage.ErrDiskFull):
+		f.noRoom(s, err)
 	default:
 		f.fail(s, err)
 	}
+}
+
+// noRoom lets a partition rest whose log directory is full; the directory says so itself.
+func (f *fetcher) noRoom(s *fetchState, err error) {
+	if s.tries == 0 {
+		f.log.Warn("no room for what the leader has; trying again", zap.String("topic", s.p.tp.Topic), zap.Int32("partition", s.p.tp.Partition),
+			zap.Int64("leo", s.log.LogEndOffset()), zap.Error(err))
+	}
+	f.delay(s, err)
 }
 
 // append writes what came and notes how far behind the leader this replica is.

@@ -92,6 +92,9 @@ func (ms *movers) work(ctx context.Context) {
 	}
 }
 
+// fullDiskRetry is how long a move rests whose target has no room. Others go on meanwhile.
+const fullDiskRetry = 30 * time.Second
+
 // make works on a move until it is over, or something is in its way.
 func (ms *movers) make(ctx context.Context, mv *move, buf []byte) []byte {
 	quota := ms.m.moveQuota
@@ -120,6 +123,11 @@ func (ms *movers) make(ctx context.Context, mv *move, buf []byte) []byte {
 		case err == nil, errors.Is(err, errNotYet):
 		case errors.Is(err, errMoveEnded), errors.Is(err, storage.ErrDeleted), errors.Is(err, storage.ErrClosed):
 			log.Info("the move has ended")
+			return buf
+		case errors.Is(err, storage.ErrDiskFull):
+			log.Warn("no room to move the replica to; trying again later", zap.Duration("pause", fullDiskRetry), zap.Error(err))
+			mv.until = ms.m.clock().Add(fullDiskRetry)
+			ms.add(mv)
 			return buf
 		default:
 			mv.failed.Store(true)

@@ -2,9 +2,11 @@ package replica
 
 import (
 	"context"
+	"errors"
 
 	"go.uber.org/zap"
 
+	"github.com/kraal-mq/kraal/broker/storage"
 	"github.com/kraal-mq/kraal/zkstore/meta"
 )
 
@@ -38,6 +40,10 @@ func (f *fetcher) settle(ctx context.Context) {
 
 // settled goes on after one step for a partition: with fetching if that was the last one.
 func (f *fetcher) settled(s *fetchState, err error, done bool) {
+	if errors.Is(err, storage.ErrDiskFull) {
+		f.noRoom(s, err)
+		return
+	}
 	if err != nil {
 		f.fail(s, err)
 		return

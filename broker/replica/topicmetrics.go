@@ -148,7 +148,7 @@ func (t *TopicMetrics) countAppend(r *AppendRequest, a *Appended) {
 		t.Count(BytesRejected, len(r.Records))
 	case errors.Is(a.Err, record.ErrCorrupt):
 		t.Count(CorruptRecords, 1)
-	case a.Stored && !errors.Is(a.Err, storage.ErrDirOffline):
+	case a.Stored && !errors.Is(a.Err, storage.ErrDirOffline) && !errors.Is(a.Err, storage.ErrDiskFull):
 		t.Count(ProducesFailed, 1)
 		t.countInvalid(a.Err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kraal-mq/kraal/broker/record"
 	"github.com/kraal-mq/kraal/zkstore/meta"
+	"go.uber.org/zap"
 )
 
 // surveyed is what one pass over the headers of an append tells.
@@ -181,26 +182,16 @@ func (l *Log) appendLocked(v *surveyed, from origin, guard VerificationGuard) (A
 		}
 	}
 	defer l.mu.producers.reset()
-	if err := l.noteEpochsLocked(v); err != nil {
-		return AppendInfo{}, err
-	}
-	seg := l.active()
-	roll, err := seg.shouldRoll(len(v.buf), v.last, v.maxTimestamp, c, l.env.now())
+	history := l.epochs.Load()
+	seg, err := l.writeLocked(v, c)
 	if err != nil {
-		return AppendInfo{}, l.failed("look at the active segment", err)
-	}
-	if roll {
-		first := v.first
-		if !v.exact {
-			// Only decompression would tell the first offset; this is never above it.
-			first = v.last - 1<<31 + 1
+		if errors.Is(err, ErrDiskFull) && l.epochs.Load() != history {
+			// What is appended in its place may be of another epoch.
+			l.epochs.Store(history)
+			l.mu.epochsDirty = true
+			l.env.flushSoon(l)
 		}
-		if seg, err = l.rollLocked(first); err != nil {
-			return AppendInfo{}, err
-		}
-	}
-	if err := seg.write(v.buf, c.IndexIntervalBytes); err != nil {
-		return AppendInfo{}, l.failed("append", err)
+		return AppendInfo{}, err
 	}
 	// What holds the last stable offset back must be known before the new end is.
 	err = l.mu.producers.commit(&l.txns, v.last+1, seg.addTxn)
@@ -209,7 +200,36 @@ func (l *Log) appendLocked(v *surveyed, from origin, guard VerificationGuard) (A
 	if err != nil {
 		return info, l.failed("append to transaction index", err)
 	}
+	if dir := l.place.dir; dir.full.Load() && dir.full.Swap(false) {
+		l.env.logger.Info("there is room again in a log directory", zap.String("dir", dir.path))
+	}
 	return info, nil
+}
+
+// writeLocked enters the epochs of the batches and writes them to the active segment, a new one if they call for it. It needs mu.
+func (l *Log) writeLocked(v *surveyed, c *LogConfig) (*segment, error) {
+	if err := l.noteEpochsLocked(v); err != nil {
+		return nil, err
+	}
+	seg := l.active()
+	roll, err := seg.shouldRoll(len(v.buf), v.last, v.maxTimestamp, c, l.env.now())
+	if err != nil {
+		return nil, l.failed("look at the active segment", err)
+	}
+	if roll {
+		first := v.first
+		if !v.exact {
+			// Only decompression would tell the first offset; this is never above it.
+			first = v.last - 1<<31 + 1
+		}
+		if seg, err = l.rollLocked(first); err != nil {
+			return nil, err
+		}
+	}
+	if err := seg.write(v.buf, c.IndexIntervalBytes); err != nil {
+		return nil, l.refused("append", err)
+	}
+	return seg, nil
 }
 
 // checkProducersLocked stages what the batches change for their producers. A batch sent again is returned. It needs mu.
@@ -243,6 +263,11 @@ func (l *Log) checkProducersLocked(v *surveyed, from origin, guard VerificationG
 
 // noteEpochsLocked enters the epochs of the batches in the history. It needs mu.
 func (l *Log) noteEpochsLocked(v *surveyed) error {
+	if l.mu.epochsOwed {
+		if err := l.writeEpochsLocked(l.epochs.Load()); err != nil {
+			return err
+		}
+	}
 	latest := l.LatestEpoch()
 	if !v.legacy && meta.LeaderEpoch(v.lastBatch.PartitionLeaderEpoch()) == latest && v.batches == 1 {
 		return nil
@@ -283,9 +308,11 @@ func (l *Log) rollLocked(first int64) (*segment, error) {
 		return nil, fmt.Errorf("roll %s at %d: the active segment begins at %d", l.tp, base, old.base)
 	} else {
 		if err := old.seal(); err != nil {
-			return nil, l.failed("close segment", err)
+			old.unseal()
+			return nil, l.refused("close segment", err)
 		}
 		if err := l.beforeNextSegmentLocked(old, base); err != nil {
+			old.unseal()
 			return nil, err
 		}
 		if err := l.snapshotLocked(base, false); err != nil {
@@ -294,7 +321,14 @@ func (l *Log) rollLocked(first int64) (*segment, error) {
 	}
 	fresh, err := createSegment(l.env, l.place, base, l.Config(), "")
 	if err != nil {
-		return nil, l.failed("create segment", err)
+		if base == old.base {
+			return nil, l.failed("create segment", err) // the old one is gone
+		}
+		old.unseal()
+		if err := l.lowerToEndLocked(old); err != nil {
+			return nil, err
+		}
+		return nil, l.refused("create segment", err)
 	}
 	l.env.metrics.segmentsRolled.Inc()
 	l.publish(append(segs[:len(segs):len(segs)], fresh))
@@ -317,17 +351,36 @@ func (l *Log) beforeNextSegmentLocked(sealed *segment, base int64) error {
 		}
 		raise(&l.indexedTo, base)
 		raise(&l.recoveryPoint, base)
-		return l.checkpointRecoveryPointLocked()
+		err := l.checkpointRecoveryPointLocked()
+		if errors.Is(err, ErrDiskFull) { // there will be no such segment
+			l.recoveryPoint.Store(min(l.recoveryPoint.Load(), l.leo.Load()))
+			l.indexedTo.Store(min(l.indexedTo.Load(), sealed.base))
+		}
+		return err
 	}
 	if l.recoveryPoint.Load() < base {
 		return nil
 	}
 	// The recovery point passes the old segment by the mere existence of the new one; so its indexes come first.
 	if err := sealed.sync(true); err != nil {
-		return l.failed("flush", err)
+		return l.refused("flush", err)
 	}
 	if l.indexedTo.Load() >= sealed.base {
 		raise(&l.indexedTo, base)
+	}
+	return nil
+}
+
+// lowerToEndLocked takes back what was vouched for on behalf of a segment that could not be made. It needs mu.
+func (l *Log) lowerToEndLocked(active *segment) error {
+	leo := l.leo.Load()
+	if l.recoveryPoint.Load() <= leo {
+		return nil
+	}
+	l.recoveryPoint.Store(leo)
+	l.indexedTo.Store(min(l.indexedTo.Load(), active.base))
+	if err := l.checkpointRecoveryPointLocked(); err != nil {
+		return l.failed("take the recovery point back", err)
 	}
 	return nil
 }

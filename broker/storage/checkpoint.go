@@ -33,11 +33,27 @@ func writeFileAtomic(fsys vfs.FS, path string, content []byte) error {
 
 // replaceFile is writeFileAtomic without the promise that the old content does not come back: the directory is not synced.
 func replaceFile(fsys vfs.FS, path string, content []byte) error {
-	tmp := path + tmpSuffix
-	if err := writeFileSync(fsys, tmp, content); err != nil {
+	if err := stageFile(fsys, path, content); err != nil {
 		return err
 	}
-	return fsys.Rename(tmp, path)
+	return fsys.Rename(path+tmpSuffix, path)
+}
+
+// stageFile writes the content that is to replace a file beside it: all that there may be no room for. Then it leaves nothing.
+func stageFile(fsys vfs.FS, path string, content []byte) error {
+	err := writeFileSync(fsys, path+tmpSuffix, content)
+	if isFull(err) {
+		_ = fsys.Remove(path + tmpSuffix) // nobody looks at it
+	}
+	return err
+}
+
+// commitFile puts what was staged in place, durably.
+func commitFile(fsys vfs.FS, path string) error {
+	if err := fsys.Rename(path+tmpSuffix, path); err != nil {
+		return err
+	}
+	return fsys.SyncDir(filepath.Dir(path))
 }
 
 // writeFileSync writes a small file and syncs its content.

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"maps"
+	"slices"
 
 	"github.com/kraal-mq/kraal/zkstore/meta"
 )
@@ -16,6 +17,13 @@ func (m *Manager) checkpointRecoveryPoints(d *directory) error {
 		points[l.tp] = l.checkpointableRecoveryPoint()
 	}
 	return d.replace(&d.mu.recoveryPoints, recoveryPointFile, points)
+}
+
+// vouchesTooMuch says whether the recovery points written down exceed those of the logs.
+func (m *Manager) vouchesTooMuch(d *directory) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.ContainsFunc(m.logsIn(d), func(l *Log) bool { return d.mu.recoveryPoints[l.tp] > l.checkpointableRecoveryPoint() })
 }
 
 // checkpointStartOffsets writes the log start offsets that lie behind the first segment's base; the others need not be

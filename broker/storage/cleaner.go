@@ -264,7 +264,7 @@ func (c *cleaner) forget(l *Log) {
 		delete(points, l.tp)
 		return ok
 	})
-	c.m.report("Cleaner checkpoint not written", err)
+	c.m.report("cleaner checkpoint not written", err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.mu.aside, l)

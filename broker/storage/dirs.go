@@ -111,7 +111,8 @@ func (d *directory) open() error {
 	same := err == nil && boot != "" && string(known) == boot
 	d.mayHaveHoles = err == nil && !same
 	if !same {
-		if err := writeFileSync(d.fs, d.file(bootFile), []byte(boot)); err != nil {
+		// Without room it is left empty, and the next start takes it for another run: that is careful enough.
+		if err := writeFileSync(d.fs, d.file(bootFile), []byte(boot)); err != nil && !isFull(err) {
 			return err
 		}
 	}
@@ -160,7 +161,10 @@ func (d *directory) writeOffsets(name string, offsets map[meta.TopicPartition]in
 	if err := d.err(); err != nil {
 		return err
 	}
-	return d.fail(writeFileAtomic(d.fs, d.file(name), formatOffsets(offsets)))
+	if err := writeFileAtomic(d.fs, d.file(name), formatOffsets(offsets)); err != nil {
+		return d.refuse(err) // the old one stands
+	}
+	return nil
 }
 
 // flushSoon queues a log for the directory's flusher.

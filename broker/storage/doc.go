@@ -40,7 +40,10 @@
 //     batches. Bytes that are cut off are cut off durably before anything is written in their place.
 //   - A failed write or sync takes the log directory offline, once and for all until the next start: [DirError],
 //     [ManagerOptions.OnDirFailure]. Nothing in it is tried again, because after a failed fsync nobody knows what is on
-//     the disk. A full disk is such a failure, except for the output of a compaction.
+//     the disk.
+//   - A full disk is no such failure: what is to be written is refused ([ErrDiskFull]) before anything has changed, reads and
+//     retention go on, and so does everything else as soon as there is room. What only spares work (index entries, producer
+//     snapshots, checkpoints that would rise) waits in memory. Only a log that is closed must be written completely.
 //   - A log without traffic costs about 2 KB and no open file. Index entries are looked up in the file; only the newest
 //     of a segment being written are in memory. Nothing is mapped: a full disk would kill the process.
 //

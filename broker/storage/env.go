@@ -50,6 +50,11 @@ type logDir struct {
 	path   string
 	failed atomic.Pointer[DirError]
 	onFail func(d *logDir) // called once, possibly under locks
+	// onFull is called when a write found no room, possibly under locks. May be nil.
+	onFull func(d *logDir, err error)
+	full   atomic.Bool // the last thing heard of is that there is no room
+	// fullSaid is when that was logged last, Unix nanoseconds.
+	fullSaid atomic.Int64
 }
 
 // fail takes the directory offline and returns its (first) error. Errors that say nothing about the disk pass through.
@@ -68,6 +73,21 @@ func (d *logDir) fail(err error) error {
 		d.onFail(d)
 	}
 	return de
+}
+
+// refuse is fail for what leaves everything as it was: if there is only no room for it, the directory stays online.
+func (d *logDir) refuse(err error) error {
+	if !isFull(err) {
+		return d.fail(err)
+	}
+	d.full.Store(true)
+	if d.onFull != nil {
+		d.onFull(d, err)
+	}
+	if errors.Is(err, ErrDiskFull) {
+		return err
+	}
+	return fmt.Errorf("log directory %s: %w: %w", d.path, ErrDiskFull, err)
 }
 
 // err is why the directory is offline, nil while it works.

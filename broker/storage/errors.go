@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"syscall"
 )
 
 // Sentinels for errors.Is. The errors returned carry more words.
@@ -34,6 +35,9 @@ var (
 	ErrDirOffline = errors.New("log directory offline")
 	// ErrNameTooLong: the topic's name leaves no room for the suffix of a future replica's directory.
 	ErrNameTooLong = errors.New("topic name too long")
+	// ErrDiskFull: there was no room for what was to be written. Nothing has changed, the log directory stays online, and it
+	// can be tried again. An append under flush.messages may have been written all the same.
+	ErrDiskFull = errors.New("disk full")
 	// ErrLocked: another process uses the log directory.
 	ErrLocked = errors.New("in use by another process")
 )
@@ -81,3 +85,15 @@ func (e *UnexpectedOffsetError) Error() string {
 
 // Is matches [ErrUnexpectedOffset].
 func (e *UnexpectedOffsetError) Is(target error) bool { return target == ErrUnexpectedOffset }
+
+// isFull says whether a write found no room. A sync that says so is another matter: nobody knows what it left out.
+func isFull(err error) bool {
+	var sync *syncError
+	return (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) && !errors.As(err, &sync) && !errors.Is(err, ErrDirOffline)
+}
+
+// syncError is what went wrong while something was made durable, or undone: it takes the directory offline whatever it was.
+type syncError struct{ err error }
+
+func (e *syncError) Error() string { return e.err.Error() }
+func (e *syncError) Unwrap() error { return e.err }

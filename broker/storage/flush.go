@@ -73,7 +73,7 @@ func (l *Log) syncSegments(segs []*segment, sealed bool) error {
 	syncDir := false
 	for _, s := range segs {
 		if err := s.sync(sealed || s != active); err != nil {
-			return l.failed("flush", err)
+			return l.refused("flush", err)
 		}
 		syncDir = syncDir || s.base >= rp
 	}
@@ -111,7 +111,9 @@ func (l *Log) flushSealed() error {
 			continue
 		}
 		if err == nil {
-			err = f.Sync()
+			if err = f.Sync(); err != nil {
+				err = &syncError{err}
+			}
 			_ = f.Close()
 		}
 		if err != nil {

@@ -82,7 +82,9 @@ func (s *segment) spillLocked(x *index, suffix string) error {
 	if x.n-x.tailFrom < tailEntries {
 		return nil
 	}
-	if err := s.writeIndexLocked(x, suffix); err != nil {
+	if err := s.writeIndexLocked(x, suffix); isFull(err) {
+		return nil // they stay in memory until there is room
+	} else if err != nil {
 		return err
 	}
 	// Into a new array: lookups hold views of the old one.

@@ -50,6 +50,7 @@ type Log struct {
 		sync.Mutex
 		producers   producers
 		epochsDirty bool    // the epoch file is behind; the background flush writes it
+		epochsOwed  bool    // it lacks the newest epoch, in which nothing may be written before; epochsDirty is set too
 		snapshots   []int64 // written but not synced yet
 		// generation counts the changes that a running compaction must notice: truncation, deletion of segments.
 		generation int64
@@ -95,7 +96,7 @@ func (l *Log) setTopicID(id meta.TopicID, syncDir bool) error {
 	}
 	err := write(l.env.fs, l.place.file(partitionMetadataFile), formatPartitionMetadata(id))
 	if err != nil {
-		return l.failed("write topic id", err)
+		return l.refused("write topic id", err)
 	}
 	l.topicID.Store(&id)
 	return nil
@@ -128,6 +129,14 @@ func (l *Log) failed(what string, err error) error {
 		return l.Err()
 	}
 	return l.place.dir.fail(fmt.Errorf("%s, %s: %w", l.tp, what, err))
+}
+
+// refused is failed for what leaves the log as it was: see [logDir.refuse].
+func (l *Log) refused(what string, err error) error {
+	if ended := l.ended.Load(); ended != nil && errors.Is(*ended, ErrDeleted) {
+		return l.Err()
+	}
+	return l.place.dir.refuse(fmt.Errorf("%s, %s: %w", l.tp, what, err))
 }
 
 func (l *Log) logger() *zap.Logger {
@@ -221,13 +230,34 @@ func (l *Log) changeEpochsLocked(change func(*epochs) bool) {
 
 // writeEpochsLocked makes the epoch file agree with e and then e the history. It needs mu.
 func (l *Log) writeEpochsLocked(e *epochs) error {
-	err := writeFileAtomic(l.env.fs, l.place.file(epochFile), formatEpochs(e.entries))
-	if err != nil {
+	if err := l.writeEpochFile(e); err != nil {
+		return l.refused("write leader epochs", err)
+	}
+	l.epochs.Store(e)
+	l.mu.epochsDirty, l.mu.epochsOwed = false, false
+	return nil
+}
+
+// stageEpochs writes what commitEpochsLocked puts in place, as long as nothing has happened yet: there may be no room for it.
+func (l *Log) stageEpochs(e *epochs) error {
+	if err := stageFile(l.env.fs, l.place.file(epochFile), formatEpochs(e.entries)); err != nil {
+		return l.refused("write leader epochs", err)
+	}
+	return nil
+}
+
+// commitEpochsLocked needs mu.
+func (l *Log) commitEpochsLocked(e *epochs) error {
+	if err := commitFile(l.env.fs, l.place.file(epochFile)); err != nil {
 		return l.failed("write leader epochs", err)
 	}
 	l.epochs.Store(e)
-	l.mu.epochsDirty = false
+	l.mu.epochsDirty, l.mu.epochsOwed = false, false
 	return nil
+}
+
+func (l *Log) writeEpochFile(e *epochs) error {
+	return writeFileAtomic(l.env.fs, l.place.file(epochFile), formatEpochs(e.entries))
 }
 
 // assignEpochLocked enters an epoch; it is durable before any record of it is written. It needs mu.
@@ -242,14 +272,23 @@ func (l *Log) assignEpochLocked(epoch meta.LeaderEpoch, start int64) error {
 // LatestEpoch is the newest epoch in the history, meta.NoLeaderEpoch if that is empty.
 func (l *Log) LatestEpoch() meta.LeaderEpoch { return l.epochs.Load().latest() }
 
-// AssignEpochStart enters an epoch in the history, durably: a new leader calls it with its log end offset.
+// AssignEpochStart enters an epoch in the history, durably: a new leader calls it with its log end offset. If there is no room
+// for that, it is made up for before anything is written in the epoch: until then it begins, and ends, where the log does.
 func (l *Log) AssignEpochStart(epoch meta.LeaderEpoch, offset int64) error {
 	if err := l.Err(); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.assignEpochLocked(epoch, offset)
+	err := l.assignEpochLocked(epoch, offset)
+	if errors.Is(err, ErrDiskFull) {
+		e := *l.epochs.Load()
+		e.assign(epoch, offset)
+		l.epochs.Store(&e)
+		l.mu.epochsDirty, l.mu.epochsOwed = true, true
+		return nil
+	}
+	return err
 }
 
 // EndOffsetForEpoch returns the largest known epoch <= epoch and the offset where it ends; (-1, -1) if unknown

@@ -13,8 +13,8 @@ func (l *Log) close() error {
 	defer l.abandonLocked()
 	l.end(ErrClosed)
 	if l.mu.epochsDirty {
-		if err := l.writeEpochsLocked(l.epochs.Load()); err != nil {
-			return err
+		if err := l.writeEpochFile(l.epochs.Load()); err != nil {
+			return l.failed("write leader epochs", err)
 		}
 	}
 	segs := *l.segments.Load()
@@ -81,7 +81,7 @@ func (l *Log) closeIdle() error {
 			if r := (&retry{}); r.again(l, err) {
 				return nil // removed meanwhile
 			}
-			return l.failed("write index", err)
+			return l.refused("write index", err)
 		}
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/kraal-mq/kraal/broker/storage/vfs"
@@ -145,12 +146,18 @@ func OpenManager(ctx context.Context, o ManagerOptions) (*Manager, error) {
 		}
 		d.clean = true // all of it was loaded and recovered
 		// Recovery may have cut logs below the recovery point of before. It must not vouch for what comes next.
-		if err := m.checkpointRecoveryPoints(d); err != nil {
+		err := m.checkpointRecoveryPoints(d)
+		if errors.Is(err, ErrDiskFull) {
+			if err = nil; m.vouchesTooMuch(d) {
+				err = d.fail(fmt.Errorf("write recovery points: %w", syscall.ENOSPC))
+			}
+		}
+		if err != nil {
 			m.logOffline(d.path, err)
 		}
 	}
 	for _, d := range m.dirs {
-		d.onFail = m.dirFailed
+		d.onFail, d.onFull = m.dirFailed, m.dirFull
 	}
 	return m, nil
 }
@@ -248,6 +255,18 @@ func (m *Manager) dirFailed(d *logDir) {
 	m.env.logger.Error("log directory failed and is offline until the next start, and with it all partitions in it", zap.String("dir", d.path), zap.Error(err.Err))
 	if m.o.OnDirFailure != nil {
 		m.o.OnDirFailure(d.path, err)
+	}
+}
+
+// fullInterval is how often it is said at most that a directory is full.
+const fullInterval = time.Minute
+
+// dirFull is told by a directory that it had no room for something. Possibly under locks.
+func (m *Manager) dirFull(d *logDir, err error) {
+	m.env.metrics.refused.Inc()
+	now := m.o.Now().UnixNano()
+	if last := d.fullSaid.Load(); now-last >= int64(fullInterval) && d.fullSaid.CompareAndSwap(last, now) {
+		m.env.logger.Error("a log directory is full: what is to be written there is refused until there is room", zap.String("dir", d.path), zap.Error(err))
 	}
 }
 

@@ -141,21 +141,21 @@ func TestOfflineDirectory(t *testing.T) {
 	}
 }
 
-// TestFullDisk: the disk fills while appending. The directory goes offline, the broker lives, and after making room and
-// a restart everything acknowledged is there.
-func TestFullDisk(t *testing.T) {
+// TestFullDiskAtASync: a sync that finds no room leaves nobody knows what. The directory goes offline, the broker lives, and after
+// making room and a restart everything acknowledged is there.
+func TestFullDiskAtASync(t *testing.T) {
 	mem := vfs.NewMem()
 	room := 10_000
 	fsys := &vfs.Fault{FS: mem, Hook: func(op vfs.Op, name string) error {
-		if op != vfs.OpWrite {
+		if op != vfs.OpSync || !strings.HasSuffix(name, logSuffix) {
 			return nil
 		}
 		if room -= 300; room < 0 {
-			return &vfs.ShortWrite{N: 37, Err: syscall.ENOSPC}
+			return syscall.ENOSPC
 		}
 		return nil
 	}}
-	m, l := memLog(t, fsys, nil)
+	m, l := memLog(t, fsys, func(_ *ManagerOptions, c *LogConfig) { c.FlushMessages = 1 })
 	acknowledged := int64(0)
 	var err error
 	for err == nil {
@@ -170,7 +170,7 @@ func TestFullDisk(t *testing.T) {
 	_ = m.Close()
 	room = 1 << 40
 	m, l = memLog(t, fsys, nil)
-	if l.LogEndOffset() != acknowledged {
+	if l.LogEndOffset() < acknowledged {
 		t.Errorf("log ends at %d, acknowledged was %d", l.LogEndOffset(), acknowledged)
 	}
 	_, err = l.AppendAsLeader(plain(t, 1), AppendOptions{})

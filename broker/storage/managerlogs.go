@@ -3,6 +3,7 @@ package storage
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"slices"
@@ -83,7 +84,7 @@ func (m *Manager) getOrCreate(tp meta.TopicPartition, o CreateOptions) (l *Log, 
 		if l, err = m.createIn(d, tp, name, config, o); err != nil {
 			m.env.logger.Error("log not created", zap.String("dir", d.path), zap.String("topic", tp.Topic),
 				zap.Int32("partition", tp.Partition), zap.Error(err))
-			err = d.fail(err)
+			err = d.refuse(err)
 			m.mu.Lock()
 			m.mu.count[&d.logDir]--
 			m.mu.Unlock()
@@ -149,14 +150,13 @@ func (m *Manager) createIn(d *directory, tp meta.TopicPartition, name string, c 
 		return nil, err
 	}
 	pl := newPlace(&d.logDir, name)
-	if err := m.env.fs.MkdirAll(pl.path()); err != nil {
-		return nil, err
-	}
-	if err := d.syncEntries(); err != nil {
-		return nil, err
-	}
-	l, err := openLog(context.Background(), m.env, pl, tp, c, loadOptions{future: o.Future})
+	l, err := m.makeLog(d, pl, tp, c, o)
 	if err != nil {
+		if isFull(err) { // it stays nowhere, and may be made elsewhere
+			if undo := m.env.fs.RemoveAll(pl.path()); undo != nil {
+				err = &syncError{errors.Join(err, undo)}
+			}
+		}
 		return nil, err
 	}
 	what := "log created"
@@ -165,6 +165,16 @@ func (m *Manager) createIn(d *directory, tp meta.TopicPartition, name string, c 
 	}
 	m.env.logger.Info(what, zap.String("dir", d.path), zap.String("topic", tp.Topic), zap.Int32("partition", tp.Partition))
 	return l, nil
+}
+
+func (m *Manager) makeLog(d *directory, pl *place, tp meta.TopicPartition, c *LogConfig, o CreateOptions) (*Log, error) {
+	if err := m.env.fs.MkdirAll(pl.path()); err != nil {
+		return nil, err
+	}
+	if err := d.syncEntries(); err != nil {
+		return nil, err
+	}
+	return openLog(context.Background(), m.env, pl, tp, c, loadOptions{future: o.Future})
 }
 
 // PreferDir remembers in which directory a log is to be created (AlterReplicaLogDirs before the replica exists).

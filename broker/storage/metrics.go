@@ -19,6 +19,7 @@ type metrics struct {
 	segmentsDeleted prometheus.Counter
 	segmentsRolled  prometheus.Counter
 	recovered       prometheus.Counter // segments
+	refused         prometheus.Counter // writes
 	cleanerPasses   prometheus.Counter
 	cleanerBytes    *prometheus.CounterVec // direction
 	cleanerIO       prometheus.Counter
@@ -51,6 +52,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		segmentsDeleted: counter("segments_deleted_total", "Segments removed by retention, truncation and compaction."),
 		segmentsRolled:  counter("segments_rolled_total", "Segments begun."),
 		recovered:       counter("segments_recovered_total", "Segments scanned and rebuilt when logs were opened."),
+		refused:         counter("writes_refused_total", "Writes for which a log directory had no room."),
 		cleanerPasses:   counter("cleaner_passes_total", "Compactions of one log finished."),
 		cleanerBytes: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "kraal", Subsystem: "storage",
 			Name: "cleaner_bytes_total", Help: "Bytes the cleaner read and wrote."}, []string{"direction"}),

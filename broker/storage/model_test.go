@@ -63,7 +63,8 @@ type model struct {
 	config LogConfig
 	m      *Manager
 	l      *Log
-	failed int // calls of OnDirFailure
+	failed int  // calls of OnDirFailure
+	full   bool // the disk is
 	nowMs  int64
 
 	batches    []modelBatch // all since the last start over, also those deleted from the start
@@ -122,7 +123,7 @@ func runModel(t *testing.T, seed uint64) {
 		{30, r.appendLeader}, {10, r.appendFollower}, {12, r.appendIdempotent}, {12, r.appendTxn}, {6, r.endTxn},
 		{20, r.read}, {6, r.truncate}, {1, r.startOver}, {12, r.setHW}, {4, r.advanceStart}, {4, r.retain},
 		{3, r.flush}, {5, r.background}, {5, r.closeIdle}, {4, r.restart}, {4, r.kill}, {3, r.powerFailure}, {3, r.ioError},
-		{4, r.newEpoch}, {3, r.checkpoint},
+		{4, r.newEpoch}, {3, r.checkpoint}, {4, r.fullDisk},
 	}
 	total := 0
 	for _, o := range ops {
@@ -244,6 +245,10 @@ func (r *model) enterEpoch(epoch meta.LeaderEpoch, start int64) {
 func (r *model) leaderAppend(batch record.Batch, o AppendOptions) {
 	o.LeaderEpoch = meta.LeaderEpoch(r.epoch)
 	info, err := r.l.AppendAsLeader(batch, o)
+	if r.noRoom(err) {
+		r.refused(batch)
+		return
+	}
 	r.must(err)
 	if info.FirstOffset != r.leo || info.LEO != batch.NextOffset() || info.Duplicate || info.Bytes != len(batch) {
 		r.t.Errorf("append at %d: %+v", r.leo, info)
@@ -280,6 +285,10 @@ func (r *model) appendFollower() {
 		buf = append(buf, buf[:r.rng.IntN(60)]...) // the cut end of a fetch
 	}
 	_, err := r.l.AppendAsFollower(buf)
+	if r.noRoom(err) {
+		r.refused(buf[:whole])
+		return
+	}
 	r.must(err)
 	r.added(buf[:whole])
 	// The same again must be refused.
@@ -297,6 +306,9 @@ func (r *model) appendIdempotent() {
 		again := record.Batch(bytes.Clone(last.bytes))
 		again.SetBaseOffset(0)
 		info, err := r.l.AppendAsLeader(again, AppendOptions{LeaderEpoch: meta.LeaderEpoch(r.epoch)})
+		if r.noRoom(err) {
+			return
+		}
 		r.must(err)
 		if !info.Duplicate || info.FirstOffset != last.base || info.LastOffset != last.last || info.LEO != r.leo {
 			r.t.Errorf("duplicate of %d..%d: %+v", last.base, last.last, info)
@@ -306,7 +318,7 @@ func (r *model) appendIdempotent() {
 	o := record.BuilderOptions{Producer: r.producer(id)}
 	if known && r.rng.IntN(6) == 0 {
 		o.Producer.BaseSequence += 7
-		if _, err := r.l.AppendAsLeader(r.build(o), AppendOptions{LeaderEpoch: meta.LeaderEpoch(r.epoch)}); !errors.Is(err, ErrOutOfOrderSequence) {
+		if _, err := r.l.AppendAsLeader(r.build(o), AppendOptions{LeaderEpoch: meta.LeaderEpoch(r.epoch)}); !errors.Is(err, ErrOutOfOrderSequence) && !r.noRoom(err) {
 			r.t.Errorf("sequence gap of producer %d: %v", id, err)
 		}
 		r.note("append with a sequence gap, refused")
@@ -358,7 +370,12 @@ func (r *model) endTxn() {
 func (r *model) newEpoch() {
 	r.epoch++
 	r.note("lead with epoch %d from %d", r.epoch, r.leo)
-	r.must(r.l.AssignEpochStart(meta.LeaderEpoch(r.epoch), r.leo))
+	if err := r.l.AssignEpochStart(meta.LeaderEpoch(r.epoch), r.leo); r.noRoom(err) {
+		r.dropUnusedEpoch()
+		return
+	} else {
+		r.must(err)
+	}
 	r.epochs = slices.DeleteFunc(r.epochs, func(e EpochEntry) bool { return e.StartOffset >= r.leo })
 	r.epochs = append(r.epochs, EpochEntry{meta.LeaderEpoch(r.epoch), r.leo})
 }
@@ -399,7 +416,9 @@ func (r *model) retain() {
 	r.note("retention")
 	before := r.l.Size()
 	_, err := r.l.deleteOld()
-	r.must(err)
+	if !r.noRoom(err) {
+		r.must(err)
+	}
 	if limit := r.config.RetentionBytes; limit >= 0 && before >= limit && r.l.Size() < limit && r.l.LogStartOffset() > r.start {
 		// Only segments below the log start offset may go beyond that.
 		if first := (*r.l.segments.Load())[0]; first.base > r.start && r.l.Size() < limit && first.base != r.l.LogStartOffset() {
@@ -445,6 +464,10 @@ func (r *model) truncate() {
 	to := r.leo - r.rng.Int64N(min(r.leo-r.start, 40)+1)
 	r.note("truncate to %d", to)
 	cut, err := r.l.TruncateTo(to)
+	if r.noRoom(err) {
+		r.dropUnusedEpoch()
+		return
+	}
 	r.must(err)
 	if cut != (to < r.leo) {
 		r.t.Errorf("truncate %d to %d: %v", r.leo, to, cut)

@@ -35,6 +35,11 @@ func (r *producerSource) snapshot(sync bool) (written bool, err error) {
 		err = writeFile(r.env.fs, path, content)
 	}
 	if err != nil {
+		if isFull(err) {
+			if undo := removeIfThere(r.env.fs, path); undo != nil {
+				err = &syncError{errors.Join(err, undo)}
+			}
+		}
 		return false, err
 	}
 	if i, found := slices.BinarySearch(ps.snapshots, ps.end); !found {
@@ -42,6 +47,15 @@ func (r *producerSource) snapshot(sync bool) (written bool, err error) {
 	}
 	ps.lastSnapshot = ps.end
 	return true, nil
+}
+
+// trySnapshot does without a snapshot if there is no room for it: it only spares a scan of batches.
+func (r *producerSource) trySnapshot() error {
+	_, err := r.snapshot(true)
+	if isFull(err) {
+		return nil
+	}
+	return err
 }
 
 func writeFile(fsys vfs.FS, path string, content []byte) error {
@@ -148,7 +162,7 @@ func (r *producerSource) rebuild(end int64, clean bool) error {
 		slices.Sort(wanted)
 		for _, offset := range wanted {
 			ps.end = offset
-			if _, err := r.snapshot(true); err != nil {
+			if err := r.trySnapshot(); err != nil {
 				return err
 			}
 		}
@@ -179,7 +193,7 @@ func (r *producerSource) rebuild(end int64, clean bool) error {
 			}
 			ps.end = max(s.base, ps.end, r.logStart)
 			if slices.Contains(wanted, s.base) {
-				if _, err := r.snapshot(true); err != nil {
+				if err := r.trySnapshot(); err != nil {
 					return err
 				}
 			}
@@ -189,8 +203,7 @@ func (r *producerSource) rebuild(end int64, clean bool) error {
 		}
 	}
 	ps.end = end
-	_, err := r.snapshot(true)
-	return err
+	return r.trySnapshot()
 }
 
 // replay takes the batches of a segment into account that end at or after from and before end. Of data only headers are
@@ -239,7 +252,7 @@ func (l *Log) snapshotLocked(offset int64, sync bool) error {
 	l.mu.producers.end = offset
 	r := l.producerSourceLocked()
 	written, err := r.snapshot(sync)
-	if err != nil {
+	if err != nil && !isFull(err) {
 		return l.failed("write producer snapshot", err)
 	}
 	if written && !sync {

@@ -310,7 +310,7 @@ func (ld *loader) rebuild(i int) (cut int64, reason error, err error) {
 	ld.rewritten = ld.rewritten || r.changed
 	ld.env.metrics.recovered.Inc()
 	// So that the next segment need not go over this one again.
-	if _, err := src.snapshot(true); err != nil {
+	if err := src.trySnapshot(); err != nil {
 		return 0, nil, err
 	}
 	ld.snapshots, ld.state = src.ps.snapshots, src.ps
@@ -323,7 +323,7 @@ func (ld *loader) stateBefore(i int) (*producerSource, error) {
 	if ld.state != nil && ld.state.end == base {
 		src := ld.producerSource(ld.segments[:i], ld.o.logStart, ld.state, ld.txns)
 		src.ps.expire(ld.env.nowMs(), ld.env.producerExpirationMs.Load())
-		_, err := src.snapshot(true)
+		err := src.trySnapshot()
 		return src, err
 	}
 	ld.txns.clear()
@@ -404,7 +404,10 @@ func (ld *loader) finish(l *Log) error {
 	ld.rewritten = ld.epochs.truncateFromStart(ld.o.logStart) || ld.rewritten
 	l.epochs.Store(&ld.epochs)
 	if ld.rewritten {
-		if err := writeFileAtomic(ld.env.fs, ld.place.file(epochFile), formatEpochs(ld.epochs.entries)); err != nil {
+		if err := writeFileAtomic(ld.env.fs, ld.place.file(epochFile), formatEpochs(ld.epochs.entries)); isFull(err) {
+			l.mu.epochsDirty = true // every start finds the same, until there is room
+			ld.env.flushSoon(l)
+		} else if err != nil {
 			return err
 		}
 	}
@@ -443,7 +446,7 @@ func (ld *loader) finish(l *Log) error {
 		s.mu.Lock()
 		s.used = false
 		s.mu.Unlock()
-		if _, err := s.idle(); err != nil {
+		if _, err := s.idle(); err != nil && !isFull(err) {
 			return err
 		}
 	}

@@ -91,6 +91,7 @@ func (s *segment) resetIndexes() error {
 		}
 		s.txns.last, s.txns.unsynced = -1, true
 	}
+	s.txns.waiting = nil
 	if err := s.cutLocked(&s.offsets, indexSuffix, 0); err != nil {
 		return err
 	}
@@ -146,7 +147,10 @@ func (s *segment) rebuilt(h *handle, pos int64, why error) (cut int64, reason er
 			return 0, nil, err
 		}
 	}
-	return cut, why, s.trimLocked()
+	if err := s.trimLocked(); err != nil && !isFull(err) { // what is missing in the indexes is in memory
+		return cut, why, err
+	}
+	return cut, why, nil
 }
 
 // validReader reads whole batches through one buffer and checks their CRCs. A batch larger than the buffer is checked in

@@ -63,7 +63,7 @@ func (m *Manager) ReplaceWithFuture(tp meta.TopicPartition) error {
 	m.mu.count[current.place.dir]--
 	m.mu.Unlock()
 	if clean := m.cleaner.take(current); clean >= 0 && !future.resumed {
-		m.report("Cleaner checkpoint not written", m.cleaner.put(future, clean))
+		m.report("cleaner checkpoint not written", m.cleaner.put(future, clean))
 	}
 	m.env.logger.Info("log replaced by its future log", zap.String("topic", tp.Topic), zap.Int32("partition", tp.Partition),
 		zap.String("from", current.Dir()), zap.String("dir", future.Dir()), zap.Int64("log_end_offset", future.LogEndOffset()))
@@ -71,8 +71,8 @@ func (m *Manager) ReplaceWithFuture(tp meta.TopicPartition) error {
 	if err := m.deleteLog(current); err == nil {
 		_ = m.forgetReplaced(future)
 	}
-	m.report("Recovery points not written", m.checkpointRecoveryPoints(d))
-	m.report("High watermarks not written", m.checkpointHighWatermarks(d))
+	m.report("recovery points not written", m.checkpointRecoveryPoints(d))
+	m.report("high watermarks not written", m.checkpointHighWatermarks(d))
 	return nil
 }
 
@@ -116,7 +116,7 @@ func (l *Log) takePlace(of *Log) error {
 	dirs := slices.DeleteFunc(append(earlier, of.Dir()), func(dir string) bool { return dir == l.Dir() })
 	slices.Sort(dirs)
 	if err := writeFileAtomic(l.env.fs, l.place.file(replacesFile), formatReplaced(slices.Compact(dirs))); err != nil {
-		return l.failed("become current", err)
+		return l.refused("become current", err)
 	}
 	l.replaces = true
 	if err := l.place.move(l.env.fs, partitionDirName(l.tp)); err != nil {

@@ -91,7 +91,11 @@ func (l *Log) deleteWhile(r retentionRule) (int, error) {
 	}
 	if n == len(now) {
 		// There is always an active segment.
-		if _, err := l.rollLocked(l.leo.Load()); err != nil {
+		_, err := l.rollLocked(l.leo.Load())
+		switch {
+		case errors.Is(err, ErrDiskFull) && n > 1:
+			n-- // the others make room for it
+		case err != nil:
 			return 0, err
 		}
 		now = *l.segments.Load()
@@ -141,7 +145,7 @@ func (l *Log) dropOldestLocked(segs []*segment, n int, why string) error {
 
 // retain runs retention on one log and reports what no caller is there to hear of.
 func (m *Manager) retain(l *Log) {
-	if _, err := l.deleteOld(); err != nil && !errors.Is(err, ErrDirOffline) && !errors.Is(err, ErrDeleted) && !errors.Is(err, ErrClosed) {
+	if _, err := l.deleteOld(); err != nil && !errors.Is(err, ErrDirOffline) && !errors.Is(err, ErrDiskFull) && !errors.Is(err, ErrDeleted) && !errors.Is(err, ErrClosed) {
 		l.logger().Error("retention failed", zap.Error(err))
 	}
 }

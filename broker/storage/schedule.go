@@ -29,8 +29,8 @@ func (m *Manager) Run(ctx context.Context) error {
 	}
 	every(m.o.RetentionCheckInterval, m.retainAll)
 	every(m.o.FlushCheckInterval, m.flushOverdue)
-	every(m.o.FlushCheckpointInterval, func() { m.report("Recovery points not written", m.eachLiveDir(m.checkpointRecoveryPoints)) })
-	every(m.o.StartOffsetCheckpointInterval, func() { m.report("Log start offsets not written", m.eachLiveDir(m.checkpointStartOffsets)) })
+	every(m.o.FlushCheckpointInterval, func() { m.report("recovery points not written", m.eachLiveDir(m.checkpointRecoveryPoints)) })
+	every(m.o.StartOffsetCheckpointInterval, func() { m.report("log start offsets not written", m.eachLiveDir(m.checkpointStartOffsets)) })
 	every(m.o.ProducerIDExpirationCheckInterval, m.expireProducers)
 	every(idleInterval, m.closeIdle)
 	wg.Go(func() { m.cleaner.run(ctx) })
@@ -53,9 +53,9 @@ func (m *Manager) every(ctx context.Context, interval time.Duration, task func()
 	}
 }
 
-// report logs an error nobody else hears of, unless it is that a directory is offline, which was logged then.
+// report logs an error nobody else hears of, unless it is that a directory is offline or full, which was logged then.
 func (m *Manager) report(what string, err error) {
-	if err != nil && !errors.Is(err, ErrDirOffline) && !errors.Is(err, ErrDeleted) && !errors.Is(err, ErrClosed) {
+	if err != nil && !errors.Is(err, ErrDirOffline) && !errors.Is(err, ErrDiskFull) && !errors.Is(err, ErrDeleted) && !errors.Is(err, ErrClosed) {
 		m.env.logger.Error(what, zap.Error(err))
 	}
 }
@@ -81,7 +81,7 @@ func (m *Manager) flushQueued(ctx context.Context, d *directory) {
 			m.report("flush failed", l.flushSealed())
 		}
 		if time.Since(written) >= minCheckpointGap {
-			m.report("Recovery points not written", m.checkpointRecoveryPoints(d))
+			m.report("recovery points not written", m.checkpointRecoveryPoints(d))
 			written = time.Now()
 		}
 	}
@@ -122,7 +122,7 @@ func (m *Manager) expireProducers() {
 func (m *Manager) closeIdle() {
 	for _, l := range m.all() {
 		if l.Err() == nil {
-			m.report("Idle files not closed", l.closeIdle())
+			m.report("idle files not closed", l.closeIdle())
 			continue
 		}
 		if l.mu.TryLock() { // a disk that hangs keeps it

@@ -129,6 +129,14 @@ func createSegment(e *env, pl *place, base int64, c *LogConfig, stage string) (*
 	}
 	if err != nil {
 		s.closeFiles()
+		if isFull(err) {
+			// A segment that begins above the end of the log would be taken for one that has lost what came before.
+			for _, suffix := range [...]string{logSuffix, indexSuffix, timeIndexSuffix} {
+				if undo := removeIfThere(e.fs, s.pathOf(suffix)); undo != nil {
+					return nil, &syncError{errors.Join(err, undo)}
+				}
+			}
+		}
 		return nil, err
 	}
 	s.used = true
@@ -208,11 +216,25 @@ func (s *segment) write(buf []byte, interval int32) error {
 	defer h.release()
 	pos := s.size.Load()
 	if _, err := h.WriteAt(buf, pos); err != nil {
-		return ioError("append to", fileName(s.base, logSuffix), err)
+		err = ioError("append to", fileName(s.base, logSuffix), err)
+		if isFull(err) {
+			if undo := s.unwrite(h, pos); undo != nil {
+				return &syncError{errors.Join(err, undo)}
+			}
+		}
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unsynced = true
+	if err := s.noteAllLocked(buf, pos, interval); err != nil {
+		return &syncError{err} // what is written cannot be taken back any more
+	}
+	return nil
+}
+
+// noteAllLocked enters what was written at pos.
+func (s *segment) noteAllLocked(buf []byte, pos int64, interval int32) (err error) {
 	if err := s.knowMaxLocked(); err != nil {
 		return err
 	}
@@ -234,6 +256,17 @@ func (s *segment) write(buf []byte, interval int32) error {
 	}
 	s.size.Store(pos)
 	return nil
+}
+
+// unwrite cuts off what an append that found no room has written, durably: behind the next one it might be taken for batches.
+func (s *segment) unwrite(h *handle, pos int64) error {
+	s.mu.Lock()
+	s.preallocated = false
+	s.mu.Unlock()
+	if err := h.Truncate(pos); err != nil {
+		return err
+	}
+	return h.Sync()
 }
 
 // noteLocked updates the indexes for a batch at pos.
@@ -350,6 +383,13 @@ func (s *segment) seal() error {
 	return nil
 }
 
+// unseal takes that back: no other segment could be made.
+func (s *segment) unseal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.active = true
+}
+
 func (s *segment) trimLocked() error {
 	if s.maxKnown {
 		if err := s.addTimeLocked(); err != nil {
@@ -372,79 +412,6 @@ func (s *segment) trimLocked() error {
 	defer h.release()
 	s.unsynced, s.preallocated = true, false
 	return h.Truncate(s.size.Load())
-}
-
-// sync makes the records durable, with indexes also those: what is needed before the recovery point may pass the
-// segment.
-func (s *segment) sync(indexes bool) error {
-	s.syncing.Lock()
-	defer s.syncing.Unlock()
-	s.mu.Lock()
-	var todo [4]*handle
-	var names [4]string
-	n := 0
-	add := func(h *handle, suffix string) {
-		todo[n], names[n] = h.retain(), suffix
-		n++
-	}
-	err := func() error {
-		defer s.mu.Unlock()
-		if s.removed {
-			return nil
-		}
-		if s.unsynced {
-			h, err := s.acquireLocked()
-			if err != nil {
-				return err
-			}
-			add(h, logSuffix)
-			h.release()
-			s.unsynced = false
-		}
-		if !indexes {
-			return nil
-		}
-		for _, x := range [...]struct {
-			*index
-			suffix string
-		}{{&s.offsets, indexSuffix}, {&s.times, timeIndexSuffix}} {
-			if !x.unsynced {
-				continue
-			}
-			if err := s.writeIndexLocked(x.index, x.suffix); err != nil {
-				return err
-			}
-			if err := s.openIndexLocked(x.index, x.suffix); err != nil {
-				return err
-			}
-			add(x.h, x.suffix)
-			x.unsynced = false
-		}
-		if s.txns.unsynced {
-			h, err := s.openLocked(txnIndexSuffix)
-			if err != nil {
-				return err
-			}
-			add(h, txnIndexSuffix)
-			h.release()
-			s.txns.unsynced = false
-		}
-		return nil
-	}()
-	if n == 0 {
-		return err
-	}
-	started := time.Now()
-	defer func() { s.env.metrics.flush.Took(time.Since(started)) }()
-	for i, h := range todo[:n] {
-		if err == nil {
-			if err = h.Sync(); err != nil {
-				err = ioError("sync", fileName(s.base, names[i]), err)
-			}
-		}
-		h.release()
-	}
-	return err
 }
 
 // idle closes the files if nobody used the segment since the last call, and says whether any are open still.

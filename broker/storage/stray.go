@@ -40,11 +40,17 @@ func (m *Manager) SetAside(tp meta.TopicPartition, reason string) error {
 	defer m.changing.Unlock()
 	found := false
 	for _, logs := range []map[meta.TopicPartition]*Log{m.mu.future, m.mu.logs} {
-		l := m.take(logs, tp)
+		m.mu.RLock()
+		l := logs[tp]
+		m.mu.RUnlock()
 		if l == nil {
 			continue
 		}
 		found = true
+		if err := m.markStray(l, reason); err != nil {
+			return fmt.Errorf("set %s aside: %w", tp, err)
+		}
+		m.take(logs, tp)
 		m.cleaner.forget(l)
 		if err := m.setAside(l, reason); err != nil {
 			return fmt.Errorf("set %s aside: %w", tp, err)
@@ -69,19 +75,28 @@ func (m *Manager) setAside(l *Log, reason string) error {
 	if err != nil {
 		return err
 	}
-	now := m.o.Now()
-	if err = writeFileAtomic(m.env.fs, l.place.file(strayFile), formatStray(now, reason)); err == nil {
-		if err = l.place.move(m.env.fs, name); err == nil {
-			err = m.env.fs.SyncDir(l.place.dir.path)
-		}
+	if err = l.place.move(m.env.fs, name); err == nil {
+		err = m.env.fs.SyncDir(l.place.dir.path)
 	}
 	if err != nil {
 		return l.place.dir.fail(err)
 	}
-	m.env.logger.Warn("Replica set aside that does not belong here any more", zap.String("dir", l.place.dir.path), zap.String("topic", l.tp.Topic),
+	m.env.logger.Warn("replica set aside that does not belong here any more", zap.String("dir", l.place.dir.path), zap.String("topic", l.tp.Topic),
 		zap.Int32("partition", l.tp.Partition), zap.String("renamed_to", name), zap.String("reason", reason),
 		zap.Int64("log_end_offset", l.leo.Load()), zap.Int64("bytes", l.Size()), zap.Duration("removed_in", m.o.StrayDeleteDelay))
-	m.removeStrayLater(l.place.dir, name, now)
+	m.removeStrayLater(l.place.dir, name, m.o.Now())
+	return nil
+}
+
+func (m *Manager) markStray(l *Log, reason string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.Err(); err != nil {
+		return err
+	}
+	if err := writeFileAtomic(m.env.fs, l.place.file(strayFile), formatStray(m.o.Now(), reason)); err != nil {
+		return l.refused("mark as stray", err)
+	}
 	return nil
 }
 
@@ -106,7 +121,7 @@ func (m *Manager) removeStrayLater(d *logDir, name string, setAside time.Time) {
 		if err != nil {
 			return err
 		}
-		m.env.logger.Info("Removing a replica that was set aside", zap.String("dir", d.path), zap.String("name", name), zap.Time("set_aside", setAside))
+		m.env.logger.Info("removing a replica that was set aside", zap.String("dir", d.path), zap.String("name", name), zap.Time("set_aside", setAside))
 		if err := m.env.fs.Rename(newPlace(d, name).path(), newPlace(d, to).path()); err != nil {
 			return d.fail(fmt.Errorf("remove %s: %w", name, err))
 		}
@@ -126,10 +141,10 @@ func (m *Manager) foundStray(d *directory, name string) {
 		setAside, err = parseStray(content)
 	}
 	if err != nil {
-		m.env.logger.Warn("There is a replica set aside that is not removed by itself: nobody knows since when", zap.String("dir", d.path),
+		m.env.logger.Warn("there is a replica set aside that is not removed by itself: nobody knows since when", zap.String("dir", d.path),
 			zap.String("name", name), zap.Error(err))
 		return
 	}
-	m.env.logger.Info("There is a replica set aside", zap.String("dir", d.path), zap.String("name", name), zap.Time("since", setAside))
+	m.env.logger.Info("there is a replica set aside", zap.String("dir", d.path), zap.String("name", name), zap.Time("since", setAside))
 	m.removeStrayLater(&d.logDir, name, setAside)
 }

@@ -1,6 +1,8 @@
 package storage
 
 import (
+	"errors"
+
 	"github.com/kraal-mq/kraal/broker/record"
 	"github.com/kraal-mq/kraal/zkstore/meta"
 )
@@ -58,7 +60,11 @@ func (l *Log) lookForTime(search func([]*segment) (TimestampOffset, bool, error)
 		if err := l.Err(); err != nil {
 			return TimestampOffset{}, false, err
 		}
-		t, ok, err := search(*l.segments.Load())
+		segs := l.segments.Load()
+		t, ok, err := search(*segs)
+		if errors.Is(err, record.ErrCorrupt) && l.segments.Load() != segs {
+			err = errGone // cut and written over while it was read
+		}
 		if !r.again(l, err) {
 			return t, ok, l.readFailed("search by timestamp", err)
 		}

@@ -29,6 +29,13 @@ func (l *Log) TruncateTo(offset int64) (bool, error) {
 	if segs[0].base > offset {
 		return true, l.startOverLocked(offset)
 	}
+	history := *l.epochs.Load()
+	shorter := history.truncateFromEnd(offset)
+	if shorter {
+		if err := l.stageEpochs(&history); err != nil {
+			return false, err
+		}
+	}
 	if err := l.lowerCheckpointsLocked(offset); err != nil {
 		return false, err
 	}
@@ -52,8 +59,10 @@ func (l *Log) TruncateTo(offset int64) (bool, error) {
 	if err := l.env.fs.SyncDir(l.place.path()); err != nil {
 		return false, l.failed("truncate", err)
 	}
-	if err := l.cutEpochsLocked(offset); err != nil {
-		return false, err
+	if shorter {
+		if err := l.commitEpochsLocked(&history); err != nil {
+			return false, err
+		}
 	}
 	l.indexedTo.Store(min(l.indexedTo.Load(), last.base))
 	if err := l.reloadProducersLocked(offset); err != nil {
@@ -80,6 +89,9 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 
 // startOverLocked needs flushMu and mu.
 func (l *Log) startOverLocked(offset int64) error {
+	if err := l.stageEpochs(&epochs{}); err != nil {
+		return err
+	}
 	if err := l.lowerCheckpointsLocked(offset); err != nil {
 		return err
 	}
@@ -105,7 +117,7 @@ func (l *Log) startOverLocked(offset int64) error {
 	l.hwMu.Unlock()
 	l.recoveryPoint.Store(offset)
 	l.indexedTo.Store(offset)
-	if err := l.writeEpochsLocked(&epochs{}); err != nil {
+	if err := l.commitEpochsLocked(&epochs{}); err != nil {
 		return err
 	}
 	r := l.producerSourceLocked()
@@ -114,7 +126,7 @@ func (l *Log) startOverLocked(offset int64) error {
 	}
 	l.txns.clear()
 	l.mu.producers = producers{end: offset}
-	if _, err := r.snapshot(true); err != nil {
+	if err := r.trySnapshot(); err != nil {
 		return l.failed("write producer snapshot", err)
 	}
 	return nil
@@ -147,19 +159,25 @@ func (l *Log) lowerCheckpointsLocked(offset int64) error {
 			return err
 		}
 	}
-	if l.logStart.Load() > offset {
+	if old := l.logStart.Load(); old > offset {
 		l.logStart.Store(offset)
 		if l.env.checkpointLogStart != nil {
 			if err := l.env.checkpointLogStart(l); err != nil {
+				l.logStart.Store(old)
 				return err
 			}
 		}
 	}
-	if l.recoveryPoint.Load() <= offset {
+	old := l.recoveryPoint.Load()
+	if old <= offset {
 		return nil
 	}
 	l.recoveryPoint.Store(offset)
-	return l.checkpointRecoveryPointLocked()
+	err := l.checkpointRecoveryPointLocked()
+	if err != nil {
+		l.recoveryPoint.Store(old) // the file says so still, and the next attempt must see it
+	}
+	return err
 }
 
 func (l *Log) checkpointRecoveryPointLocked() error {

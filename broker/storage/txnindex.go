@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // The transaction index (.txnindex) lists the transactions whose ABORT marker is in the segment:
@@ -24,6 +25,8 @@ type txnIndex struct {
 	exists   bool
 	unsynced bool
 	last     int64 // lastOffset of the newest entry; -1 unknown or none
+	// waiting are entries that there was no room for in the file. A flush of the segment fails until they are written.
+	waiting []abortedTxn
 }
 
 // abortedTxn is an entry.
@@ -60,6 +63,22 @@ func decodeTxn(b []byte) (abortedTxn, error) {
 func (s *segment) addTxn(t abortedTxn) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.txns.last >= t.lastOffset {
+		return fmt.Errorf("transaction index of segment %d: marker %d after %d", s.base, t.lastOffset, s.txns.last)
+	}
+	s.txns.waiting = append(s.txns.waiting, t)
+	s.txns.last, s.txns.unsynced = t.lastOffset, true
+	if err := s.writeTxnsLocked(); !isFull(err) {
+		return err
+	}
+	return nil
+}
+
+// writeTxnsLocked brings the file up to date.
+func (s *segment) writeTxnsLocked() error {
+	if len(s.txns.waiting) == 0 {
+		return nil
+	}
 	h, err := s.openLocked(txnIndexSuffix)
 	if err != nil {
 		return err
@@ -69,14 +88,21 @@ func (s *segment) addTxn(t abortedTxn) error {
 	if err != nil {
 		return err
 	}
-	if s.txns.last >= t.lastOffset {
-		return fmt.Errorf("transaction index of segment %d: marker %d after %d", s.base, t.lastOffset, s.txns.last)
+	s.txns.exists = true
+	var b []byte
+	for _, t := range s.txns.waiting {
+		entry := t.encode()
+		b = append(b, entry[:]...)
 	}
-	b := t.encode()
-	if _, err := h.WriteAt(b[:], info.Size()/txnEntryWidth*txnEntryWidth); err != nil {
-		return ioError("append to", fileName(s.base, txnIndexSuffix), err)
+	at := info.Size() / txnEntryWidth * txnEntryWidth
+	if _, err := h.WriteAt(b, at); err != nil {
+		err = ioError("append to", fileName(s.base, txnIndexSuffix), err)
+		if undo := h.Truncate(at); undo != nil {
+			return &syncError{errors.Join(err, undo)}
+		}
+		return err
 	}
-	s.txns = txnIndex{exists: true, unsynced: true, last: t.lastOffset}
+	s.txns.waiting = nil
 	return nil
 }
 
@@ -84,22 +110,43 @@ func (s *segment) addTxn(t abortedTxn) error {
 func (s *segment) hasTxns() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.txns.exists
+	return s.txns.exists || len(s.txns.waiting) > 0
 }
 
 // eachTxn calls f for the entries in order until it returns false.
 func (s *segment) eachTxn(f func(abortedTxn) bool) error {
 	s.mu.Lock()
-	if !s.txns.exists {
-		s.mu.Unlock()
-		return nil
+	exists, waiting := s.txns.exists, s.txns.waiting
+	var h *handle
+	var err error
+	if exists {
+		h, err = s.openLocked(txnIndexSuffix)
 	}
-	h, err := s.openLocked(txnIndexSuffix)
 	s.mu.Unlock()
 	if err != nil {
 		return s.gone(err)
 	}
-	defer h.release()
+	last := int64(-1)
+	if exists {
+		defer h.release()
+		more, err := s.eachWrittenTxn(h, func(t abortedTxn) bool {
+			last = t.lastOffset
+			return f(t)
+		})
+		if err != nil || !more {
+			return err
+		}
+	}
+	for _, t := range waiting {
+		if t.lastOffset > last && !f(t) { // it may have been written meanwhile
+			return nil
+		}
+	}
+	return nil
+}
+
+// eachWrittenTxn calls f for the entries of the file, and says whether it wants more.
+func (s *segment) eachWrittenTxn(h *handle, f func(abortedTxn) bool) (more bool, err error) {
 	page := pages.Get().(*[pageEntries * timeEntryWidth]byte)
 	defer pages.Put(page)
 	buf := page[:len(page)/txnEntryWidth*txnEntryWidth]
@@ -108,17 +155,17 @@ func (s *segment) eachTxn(f func(abortedTxn) bool) error {
 		for b := buf[:n]; len(b) >= txnEntryWidth; b = b[txnEntryWidth:] {
 			t, err := decodeTxn(b)
 			if err != nil {
-				return fmt.Errorf("segment %d: %w", s.base, err)
+				return false, fmt.Errorf("segment %d: %w", s.base, err)
 			}
 			if !f(t) {
-				return nil
+				return false, nil
 			}
 		}
 		if n < len(buf) {
 			if err == io.EOF {
 				err = nil
 			}
-			return err
+			return true, err
 		}
 	}
 }
@@ -140,6 +187,10 @@ func (s *segment) checkTxns() error {
 
 // cutTxns drops the entries whose marker is at or above offset.
 func (s *segment) cutTxns(offset int64) error {
+	s.mu.Lock()
+	s.txns.waiting = slices.DeleteFunc(slices.Clone(s.txns.waiting), func(t abortedTxn) bool { return t.lastOffset >= offset })
+	left := len(s.txns.waiting)
+	s.mu.Unlock()
 	keep, last := int64(0), int64(-1)
 	err := s.eachTxn(func(t abortedTxn) bool {
 		if t.lastOffset >= offset {
@@ -154,6 +205,7 @@ func (s *segment) cutTxns(offset int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.txns.exists {
+		s.txns.last = last
 		return nil
 	}
 	h, err := s.openLocked(txnIndexSuffix)
@@ -161,7 +213,7 @@ func (s *segment) cutTxns(offset int64) error {
 		return err
 	}
 	defer h.release()
-	if err := h.Truncate(keep * txnEntryWidth); err != nil {
+	if err := h.Truncate((keep - int64(left)) * txnEntryWidth); err != nil {
 		return ioError("truncate", fileName(s.base, txnIndexSuffix), err)
 	}
 	s.txns.last, s.txns.unsynced = last, true
