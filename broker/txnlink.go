@@ -30,7 +30,8 @@ type txnLink struct {
 func newTxnLink(b *Broker) *txnLink {
 	cfg := b.dynamic.Current()
 	pool := func(clientID string) *peer.Pool {
-		return peer.New(peer.Options{ClientID: clientID, Listener: cfg.InterBrokerListener, RequestTimeout: cfg.Broker.RequestTimeout,
+		// A marker that arrives after another was taken in its place might end the producer's next transaction.
+		return peer.New(peer.Options{DropUnsent: true, ClientID: clientID, Listener: cfg.InterBrokerListener, RequestTimeout: cfg.Broker.RequestTimeout,
 			ConnectTimeout: cfg.Socket.ConnectionSetupTimeout, ConnectTimeoutMax: cfg.Socket.ConnectionSetupTimeoutMax, Logger: b.o.Logging.Logger("peer")})
 	}
 	return &txnLink{b: b, markers: pool(fmt.Sprintf("broker-%d-txn-marker-sender", b.id)), verifications: pool(fmt.Sprintf("AddPartitionsManager-client-%d", b.id))}

@@ -19,9 +19,11 @@ import (
 //
 //	1 flexible
 
-func writeTxnMarkers(h *Handler, _ context.Context, r *transport.Request) transport.Reply {
+func writeTxnMarkers(h *Handler, ctx context.Context, r *transport.Request) transport.Reply {
 	req, ok := r.Body.(*kmsg.WriteTxnMarkersRequest)
-	if !ok {
+	if !ok || ctx.Err() != nil {
+		// A coordinator that has gone may have sent the markers again, on another connection. If these came last, they
+		// might end the producer's next transaction.
 		return transport.Reply{Close: true}
 	}
 	var batches []txn.MarkerBatch

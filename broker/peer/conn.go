@@ -127,8 +127,13 @@ func (c *conn) connect(timeout time.Duration) (net.Conn, error) {
 	if err != nil {
 		return nil, err // which names what it was doing and where
 	}
-	if tcp, ok := raw.(*net.TCPConn); ok && c.pool.o.ReceiveBuffer > 0 {
-		tcp.SetReadBuffer(c.pool.o.ReceiveBuffer)
+	if tcp, ok := raw.(*net.TCPConn); ok {
+		if c.pool.o.ReceiveBuffer > 0 {
+			tcp.SetReadBuffer(c.pool.o.ReceiveBuffer)
+		}
+		if c.pool.o.DropUnsent {
+			tcp.SetLinger(0)
+		}
 	}
 	if c.pool.o.Secure == nil {
 		return raw, nil

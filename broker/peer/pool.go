@@ -45,6 +45,10 @@ type Options struct {
 	MaxIdle           time.Duration // close a connection unused for so long; default 9 min, below the broker's 10
 	MaxResponseBytes  int           // cap of a response frame; default 128 MiB
 	ReceiveBuffer     int           // replica.socket.receive.buffer.bytes; zero or negative: the system's default
+	// DropUnsent ends connections by a reset, so that what has not reached the peer never will. Otherwise the system goes on
+	// sending for minutes what was written before the end, and a request that had failed may yet be carried out, after
+	// the one that was made in its place.
+	DropUnsent bool
 
 	Logger *zap.Logger
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -207,6 +208,21 @@ func TestTimeout(t *testing.T) {
 	c.answer(h.CorrelationID, 3)
 	if o := wait(t, third); o.err != nil || o.code != 3 {
 		t.Errorf("third: %+v", o)
+	}
+}
+
+// TestDropUnsent: a request that failed does not arrive later.
+func TestDropUnsent(t *testing.T) {
+	b := newBroker(t)
+	p := newPool(t, Options{RequestTimeout: 50 * time.Millisecond, DropUnsent: true})
+	first := ask(t.Context(), p, b.addr())
+	c := b.accepted()
+	c.request()
+	if o := wait(t, first); !errors.Is(o.err, ErrTimeout) {
+		t.Errorf("%v", o.err)
+	}
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the connection ended with %v, not by a reset", err)
 	}
 }
 
