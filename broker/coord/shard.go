@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/kraal-mq/kraal/zkstore/meta"
 )
@@ -45,7 +46,7 @@ func (s *shard[M]) run(ctx context.Context, loads chan struct{}, bufferSize int,
 	if s.load(ctx, loads, bufferSize) && (!settled || s.settle(ctx)) {
 		s.machine.Loaded()
 		s.flush()
-		s.log.Info("coordinating", zap.Int32("leader_epoch", int32(s.env.LeaderEpoch)), zap.Int64("offset", s.loadedTo), zap.Duration("took", time.Since(began)))
+		s.log.Log(loadedLevel(time.Since(began)), "coordinating", zap.Int32("leader_epoch", int32(s.env.LeaderEpoch)), zap.Int64("offset", s.loadedTo), zap.Duration("took", time.Since(began)))
 		s.loaded.Store(true)
 		s.serve(ctx)
 	}
@@ -91,7 +92,17 @@ func (s *shard[M]) unload() {
 		p.done(NoPosition, ErrNotCoordinator)
 	}
 	s.machine.Unloaded()
-	s.log.Info("no longer coordinating", zap.Int32("leader_epoch", int32(s.env.LeaderEpoch)))
+	s.log.Debug("no longer coordinating", zap.Int32("leader_epoch", int32(s.env.LeaderEpoch)))
+}
+
+// slowLoad is a load that is worth a line: there are 50 partitions of each topic, and replica has told of their leaderships.
+const slowLoad = time.Second
+
+func loadedLevel(took time.Duration) zapcore.Level {
+	if took < slowLoad {
+		return zap.DebugLevel
+	}
+	return zap.InfoLevel
 }
 
 // complete runs the callbacks of an append, or takes up a marker.
