@@ -186,7 +186,6 @@ func (t *offsetTable) commitToLog(o *groupOffsets, parts []commitPart, done func
 	for i, c := range parts {
 		entries[i] = o.entry(c.tp)
 		entries[i].writing++
-		o.touch(entries[i])
 	}
 	t.s.env.Append(coord.Plain(t.recordsOf(o.id, parts)...), func(first coord.Position, err error) {
 		left := len(parts)

@@ -125,41 +125,60 @@ func (t *offsetTable) remove(o *groupOffsets, partitions []meta.TopicPartition, 
 	one(nil)
 }
 
-// bury ends what log and tree have of a partition.
+// bury ends what log and tree have of a partition, unless it gets a new value meanwhile. A coordinator may die between any two of its
+// steps, and what is left then must not be older than what was to be deleted: so the tree first gets what it lacks, then the log
+// loses its own, then the tree.
 func (t *offsetTable) bury(o *groupOffsets, tp meta.TopicPartition, e *entry, done func(error)) {
-	left := 1
-	var failure error
-	one := func(err error) {
-		if err != nil {
-			failure = err
-		}
-		if left--; left == 0 {
-			o.tidy(tp)
-			done(failure)
-		}
-	}
 	if end := t.s.env.LogEnd(); end != coord.NoPosition {
 		e.decided = newest(e.decided, coord.Position{LeaderEpoch: end.LeaderEpoch, Offset: end.Offset - 1})
 	}
-	if ended := e.logged; ended != coord.NoPosition {
-		left++
+	values := e.values
+	step := func(next func()) func() {
+		return func() {
+			switch {
+			case !t.alive:
+				done(coord.ErrNotCoordinator)
+			case e.values != values:
+				o.tidy(tp)
+				done(nil)
+			default:
+				next()
+			}
+		}
+	}
+	last := step(func() { t.buryInTree(o, tp, e, done) })
+	e.whenLanded(step(func() {
+		ended := e.logged
+		if ended == coord.NoPosition {
+			last()
+			return
+		}
 		t.s.env.Append(coord.Plain(t.offsetTombstone(o.id, tp)), func(_ coord.Position, err error) {
-			if err == nil && e.logged == ended { // until now a new value has to say that it is newer
+			if err != nil {
+				o.tidy(tp)
+				done(err)
+				return
+			}
+			if e.logged == ended { // until now a new value had to say that it is newer
 				e.logged = coord.NoPosition
 			}
-			one(err)
+			last()
 		})
+	}))
+}
+
+func (t *offsetTable) buryInTree(o *groupOffsets, tp meta.TopicPartition, e *entry, done func(error)) {
+	if !t.toTree() || !e.tree.Exists && !e.tree.HasDetails && !e.tree.Unknown && e.puts == 0 {
+		o.tidy(tp)
+		done(nil)
+		return
 	}
-	if t.toTree() && (e.tree.Exists || e.tree.HasDetails || e.tree.Unknown || e.puts > 0) {
-		left++
-		t.put(o, tp, e, OffsetValue{Delete: true}, func(err error) {
-			if err == nil {
-				e.position = coord.NoPosition
-			}
-			one(err)
-		})
-	}
-	one(nil)
+	t.put(o, tp, e, OffsetValue{Delete: true}, func(err error) {
+		if err == nil {
+			e.position = coord.NoPosition
+		}
+		done(err)
+	})
 }
 
 // removeAll deletes a group's offsets for good.

@@ -23,7 +23,7 @@ type groupOffsets struct {
 	readSeq uint64
 	waiting []func(error) // for the reading to end
 
-	seq uint64 // counts what happens to entries
+	seq uint64 // counts what goes to the tree
 }
 
 // readingPhase: unread --somebody asks--> underway --answered--> known --asked again--> underway.
@@ -47,9 +47,11 @@ type entry struct {
 	// Invariant: at <= decided.
 	decided coord.Position
 
-	writing int // commits outside of transactions that are not durable yet
-	behind  int // values of transactions that are not in the tree yet
-	puts    int // calls of OffsetLane.Put that were not answered, of any kind
+	writing int      // commits outside of transactions that are not durable yet
+	behind  int      // values of transactions that are not in the tree yet
+	puts    int      // calls of OffsetLane.Put that were not answered, of any kind
+	landing []func() // to be called when there are none
+	values  uint64   // counts the values that were given to the tree
 
 	// logged is not below any record of this partition in the log, committed or not, that no tombstone has ended.
 	logged coord.Position
@@ -60,7 +62,7 @@ type entry struct {
 	treeOffset int64
 	// position is the newest record that what is in the tree, or on its way to it, includes or supersedes.
 	position coord.Position
-	touched  uint64 // groupOffsets.seq when something last happened here
+	touched  uint64 // groupOffsets.seq when something of ours was last on its way to the tree
 }
 
 type loggedOffset struct {
@@ -89,7 +91,7 @@ func (o *groupOffsets) entry(tp meta.TopicPartition) *entry {
 	return e
 }
 
-// touch notes that something happens to an entry.
+// touch notes that something goes to the tree, or arrived there: a reading that began before says nothing about the entry.
 func (o *groupOffsets) touch(e *entry) {
 	o.seq++
 	e.touched = o.seq
@@ -108,7 +110,7 @@ func (o *groupOffsets) open(tp meta.TopicPartition) bool {
 // tidy forgets an entry that says nothing.
 func (o *groupOffsets) tidy(tp meta.TopicPartition) {
 	e := o.entries[tp]
-	if e != nil && !e.committed && e.writing+e.behind+e.puts == 0 && e.fromLog == nil && e.logged == coord.NoPosition && !e.tree.Exists && !o.open(tp) {
+	if e != nil && !e.committed && e.writing+e.behind+e.puts+len(e.landing) == 0 && e.fromLog == nil && e.logged == coord.NoPosition && !e.tree.Exists && !o.open(tp) {
 		delete(o.entries, tp)
 	}
 }
@@ -162,6 +164,7 @@ func (t *offsetTable) hide(e *entry) {
 
 // putOffset has a value written to the tree. told says that its commit timestamp is not the time of the writing.
 func (t *offsetTable) putOffset(o *groupOffsets, tp meta.TopicPartition, e *entry, v StoredOffset, told bool, at coord.Position, done func(error)) {
+	e.values++
 	if e.logged.Compare(e.position) > 0 {
 		e.position = at
 	}
@@ -179,6 +182,15 @@ func (t *offsetTable) putOffset(o *groupOffsets, tp meta.TopicPartition, e *entr
 	t.put(o, tp, e, OffsetValue{Offset: v.Offset, Details: d}, done)
 }
 
+// whenLanded calls f when nothing of the entry is on its way to the tree.
+func (e *entry) whenLanded(f func()) {
+	if e.puts == 0 {
+		f()
+		return
+	}
+	e.landing = append(e.landing, f)
+}
+
 func (t *offsetTable) put(o *groupOffsets, tp meta.TopicPartition, e *entry, v OffsetValue, done func(error)) {
 	o.touch(e)
 	e.puts++
@@ -191,6 +203,12 @@ func (t *offsetTable) put(o *groupOffsets, tp meta.TopicPartition, e *entry, v O
 			e.tree.Unknown = true
 		}
 		done(err)
+		if landing := e.landing; e.puts == 0 && len(landing) > 0 {
+			e.landing = nil
+			for _, f := range landing {
+				f()
+			}
+		}
 		o.tidy(tp)
 	})
 }

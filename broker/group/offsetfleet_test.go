@@ -75,7 +75,8 @@ func (f *offsetFleet) lead(b *offsetBroker, told time.Duration) {
 	f.journal.Lead(tp, f.epoch)
 	epoch := f.epoch
 	if before != nil && before != b {
-		time.AfterFunc(told, func() { before.runtime.Roles([]coord.Role{{Partition: 0, LeaderEpoch: epoch}}) })
+		runtime := before.runtime
+		time.AfterFunc(told, func() { runtime.Roles([]coord.Role{{Partition: 0, LeaderEpoch: epoch}}) })
 	}
 	if before == b {
 		b.runtime.Roles([]coord.Role{{Partition: 0, LeaderEpoch: epoch}})
@@ -93,16 +94,24 @@ func (f *offsetFleet) die() {
 
 // commit commits offsets outside of transactions, by topic.
 func (f *offsetFleet) commit(group string, offsets map[string]int64) error {
+	return f.leader.commit(group, offsets)
+}
+
+func (b *offsetBroker) commit(group string, offsets map[string]int64) error {
 	q := CommitRequest{Group: group, Generation: -1}
 	for topic, offset := range offsets {
 		q.Offsets = append(q.Offsets, OffsetToCommit{TopicPartition: partitionOf(topic, 0), Offset: offset, LeaderEpoch: -1, Timestamp: -1, Retention: -1})
 	}
-	return first(f.leader.coordinator.Commit(f.ctx, q))
+	return first(b.coordinator.Commit(b.f.ctx, q))
 }
 
 // commitTxn commits one in the transaction of a producer.
 func (f *offsetFleet) commitTxn(group string, producer int64, topic string, offset int64) error {
-	return first(f.leader.coordinator.Commit(f.ctx, CommitRequest{Group: group, Generation: -1, Txn: true, ProducerID: producer,
+	return f.leader.commitTxn(group, producer, topic, offset)
+}
+
+func (b *offsetBroker) commitTxn(group string, producer int64, topic string, offset int64) error {
+	return first(b.coordinator.Commit(b.f.ctx, CommitRequest{Group: group, Generation: -1, Txn: true, ProducerID: producer,
 		Offsets: []OffsetToCommit{{TopicPartition: partitionOf(topic, 0), Offset: offset, LeaderEpoch: -1, Timestamp: -1, Retention: -1}}}))
 }
 

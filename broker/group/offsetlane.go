@@ -53,6 +53,7 @@ const (
 type outcome struct {
 	done func(error)
 	err  error
+	slot *slot // nil: it is about none
 }
 
 // Put writes a value, instead of what waits to be written to the same partition. known is what the caller last learned of the tree.
@@ -74,13 +75,6 @@ func (l *OffsetLane) Put(group string, tp meta.TopicPartition, v OffsetValue, kn
 	s.waiting = &v
 	s.waiters = append(s.waiters, done)
 	t.enqueueLocked(s)
-}
-
-// Pending reports whether a partition has something that is not durable yet.
-func (l *OffsetLane) Pending(group string, tp meta.TopicPartition) bool {
-	l.tree.mu.Lock()
-	defer l.tree.mu.Unlock()
-	return l.mu.slots[slotKey{group, tp}] != nil
 }
 
 // Read reads all offsets of a group, once the fence is proven: so what was written under the fences before is seen. It is repeated
@@ -223,7 +217,11 @@ func (l *OffsetLane) refuseAllLocked(phase lanePhase) {
 
 // answerLocked has done called on the shard's goroutine.
 func (l *OffsetLane) answerLocked(done func(error), err error) {
-	l.mu.answers = append(l.mu.answers, outcome{done, err})
+	l.postLocked(outcome{done: done, err: err})
+}
+
+func (l *OffsetLane) postLocked(o outcome) {
+	l.mu.answers = append(l.mu.answers, o)
 	if !l.mu.draining {
 		l.mu.draining = true
 		l.post(l.drain)
@@ -238,6 +236,14 @@ func (l *OffsetLane) drain() {
 	l.tree.mu.Unlock()
 	for _, a := range answers {
 		a.done(a.err)
+	}
+	l.tree.mu.Lock()
+	defer l.tree.mu.Unlock()
+	for _, a := range answers {
+		if a.slot != nil {
+			a.slot.unheard--
+			a.slot.tidyLocked()
+		}
 	}
 }
 

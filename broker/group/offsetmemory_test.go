@@ -58,6 +58,12 @@ func (m *memory) touch(p int32) {
 	m.states[offsetsPartition(p)] = s
 }
 
+func (m *memory) state(p int32) meta.LeaderAndISR {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.states[offsetsPartition(p)]
+}
+
 func (m *memory) offset(group string, tp meta.TopicPartition) (zkstore.CommittedOffset, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -75,6 +81,13 @@ func (m *memory) set(group string, tp meta.TopicPartition, offset int64) {
 	}
 	o.Offset, o.Modified = offset, time.Now()
 	m.offsets[slotKey{group, tp}] = o
+}
+
+// setMembers says whether old consumers are members of a group.
+func (m *memory) setMembers(group string, some bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.members[group] = some
 }
 
 // apply carries a multi out, or says what refuses it.
@@ -156,7 +169,13 @@ type memoryStore struct {
 	// linger, if not nil, says how long a write takes and whether its outcome is then unknown, and it was not carried out.
 	linger func([]zkstore.OffsetWrite) (time.Duration, bool)
 	multis int // counted under faults
-	sets   int
+}
+
+// sent is how many multis there were.
+func (s *memoryStore) sent() int {
+	s.faults.Lock()
+	defer s.faults.Unlock()
+	return s.multis
 }
 
 func (s *memoryStore) roll() float64 {
@@ -223,7 +242,6 @@ func (s *memoryStore) WriteOffsets(ctx context.Context, fences []zkstore.Fence, 
 	s.faults.Lock()
 	liar, late, unknown := s.faults.liar, s.faults.late, s.faults.unknown
 	s.multis++
-	s.sets += len(writes)
 	s.faults.Unlock()
 	switch fate := s.roll(); {
 	case liar && len(writes) > 0 && fate < unknown:
@@ -253,14 +271,14 @@ func (s *memoryStore) GroupOffsets(ctx context.Context, group string) (map[meta.
 		return nil, nil, err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	found := map[meta.TopicPartition]zkstore.CommittedOffset{}
 	for k, o := range s.offsets {
 		if k.group == group {
 			found[k.tp] = o
 		}
 	}
-	return found, nil, nil
+	s.mu.Unlock()
+	return found, nil, s.delay(ctx) // the answer takes its time, too
 }
 
 func (s *memoryStore) HasMembers(ctx context.Context, group string) (bool, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,7 +26,12 @@ type model struct {
 	// applied is the place of what the tree has, and acked of the newest that was acknowledged.
 	applied, acked map[slotKey]place
 	answers        int
-	wrong          []string
+	reports        struct {
+		sync.Mutex
+		wrong []string
+	}
+	// one at a time may touch any of it. memory.mu comes after it.
+	one sync.Mutex
 }
 
 type place struct {
@@ -65,7 +71,9 @@ const (
 )
 
 func (m *model) violated(format string, args ...any) {
-	m.wrong = append(m.wrong, fmt.Sprintf(format, args...))
+	m.reports.Lock()
+	defer m.reports.Unlock()
+	m.reports.wrong = append(m.reports.wrong, fmt.Sprintf(format, args...))
 }
 
 // wroteOne checks a write that was carried out.
@@ -97,6 +105,8 @@ func (b *modelBroker) start(ctx context.Context, p int32, epoch meta.LeaderEpoch
 	for g := range modelGroups {
 		group := fmt.Sprintf("p%d-%d", p, g)
 		s.lane.Read(group, func(r GroupReading, err error) {
+			b.m.one.Lock()
+			defer b.m.one.Unlock()
 			if err != nil {
 				return
 			}
@@ -115,8 +125,7 @@ func (b *modelBroker) start(ctx context.Context, p int32, epoch meta.LeaderEpoch
 }
 
 func (s *modelShard) stop() {
-	s.loop.end()
-	s.lane.Close()
+	s.loop.unload(s.lane)
 	delete(s.b.shards, s.p)
 }
 
@@ -136,6 +145,8 @@ func (s *modelShard) commit() {
 	}
 	mine := place{s.epoch, v.Offset}
 	s.lane.Put(group, tp, v, known, func(err error) {
+		m.one.Lock()
+		defer m.one.Unlock()
 		m.answers++
 		if err != nil {
 			return
@@ -182,6 +193,7 @@ func runModel(t *testing.T, seed uint64, plant func(*model)) (wrong []string, an
 		for range 300 {
 			time.Sleep(time.Duration(r.IntN(30)) * time.Millisecond)
 			synctest.Wait()
+			m.one.Lock()
 			p := int32(r.IntN(modelPartitions))
 			switch r.IntN(20) {
 			case 0:
@@ -201,6 +213,7 @@ func runModel(t *testing.T, seed uint64, plant func(*model)) (wrong []string, an
 					}
 				}
 			}
+			m.one.Unlock()
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -208,7 +221,7 @@ func runModel(t *testing.T, seed uint64, plant func(*model)) (wrong []string, an
 		for _, done := range ended {
 			<-done
 		}
-		wrong, answers = m.wrong, m.answers
+		wrong, answers = m.reports.wrong, m.answers
 	})
 	return wrong, answers
 }
@@ -224,13 +237,17 @@ func (m *model) move(ctx context.Context, p int32) {
 	epoch := m.lead(p, next)
 	if had {
 		time.AfterFunc(time.Duration(m.rand.IntN(2000))*time.Millisecond, func() {
+			m.one.Lock()
+			defer m.one.Unlock()
 			if s := m.brokers[old].shards[p]; s != nil && s.epoch < epoch {
 				s.stop()
 			}
 		})
 	}
 	time.AfterFunc(time.Duration(m.rand.IntN(300))*time.Millisecond, func() {
-		if m.states[offsetsPartition(p)].LeaderEpoch == epoch {
+		m.one.Lock()
+		defer m.one.Unlock()
+		if m.state(p).LeaderEpoch == epoch {
 			m.brokers[next].start(ctx, p, epoch)
 		}
 	})

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/kraal-mq/kraal/broker/coord"
-	"github.com/kraal-mq/kraal/zkstore"
 	"github.com/kraal-mq/kraal/zkstore/meta"
 )
 
@@ -168,8 +167,6 @@ func TestCoordinatorDiesInATransaction(t *testing.T) {
 				f.die()
 			}},
 			{"in the tree, of which it does not hear", func() {
-				f.leader.store.linger = func([]zkstore.OffsetWrite) (time.Duration, bool) { return 0, false }
-				f.leader.store.faults.unknown = 0
 				f.mark(9, true, true)
 				time.Sleep(25 * time.Millisecond)
 				f.die()
@@ -294,6 +291,43 @@ func TestDeleteOffsets(t *testing.T) {
 	})
 }
 
+// TestDeletionThatIsLost: what was committed after a deletion counts, although the deletion's tombstone was never replicated and the
+// log has an older offset.
+func TestDeletionThatIsLost(t *testing.T) {
+	inModes(t, func(c OffsetConfig) bool { return c.InTree && !c.Both }, func(t *testing.T, f *offsetFleet) {
+		check(t, f.commitTxn("g", 9, "a", 1))
+		f.mark(9, true, true)
+		f.wants(t, "g", "a=1")
+		end := int64(len(f.journal.Log(offsetsPartition(0))))
+		f.journal.Hold(offsetsPartition(0))
+		go f.leader.coordinator.DeleteOffsets(f.ctx, "g", []meta.TopicPartition{partitionOf("a", 0)})
+		time.Sleep(time.Second)
+		check(t, f.commit("g", map[string]int64{"a": 2}))
+		f.journal.Truncate(offsetsPartition(0), end)
+		f.journal.Release(offsetsPartition(0))
+		f.die()
+		f.wants(t, "g", "a=2")
+	})
+}
+
+// TestCommitOvertakesATransaction: a commit outside that comes while a transaction's record is being replicated is newer than it.
+func TestCommitOvertakesATransaction(t *testing.T) {
+	inModes(t, func(c OffsetConfig) bool { return c.InTree && !c.Both }, func(t *testing.T, f *offsetFleet) {
+		check(t, f.commit("g", map[string]int64{"a": 1}))
+		f.journal.Hold(offsetsPartition(0))
+		done := make(chan error, 1)
+		go func() { done <- f.commitTxn("g", 9, "a", 2) }()
+		synctest.Wait()
+		check(t, f.commit("g", map[string]int64{"a": 3}))
+		f.journal.Release(offsetsPartition(0))
+		check(t, <-done)
+		f.mark(9, true, true)
+		f.wants(t, "g", "a=3")
+		f.die()
+		f.wants(t, "g", "a=3")
+	})
+}
+
 // TestOffsetsOfDeletedTopics go from all groups, also of those nobody asked for.
 func TestOffsetsOfDeletedTopics(t *testing.T) {
 	inModes(t, nil, func(t *testing.T, f *offsetFleet) {
@@ -316,7 +350,7 @@ func TestOffsetsExpire(t *testing.T) {
 		check(t, f.commit("g", map[string]int64{"a": 1}))
 		v := OffsetToCommit{TopicPartition: partitionOf("short", 0), Offset: 7, LeaderEpoch: -1, Timestamp: -1, Retention: (2 * day).Milliseconds()}
 		check(t, first(f.leader.coordinator.Commit(f.ctx, CommitRequest{Group: "g", Generation: -1, Offsets: []OffsetToCommit{v}})))
-		f.members["old"] = true
+		f.setMembers("old", true)
 		f.set("old", partitionOf("a", 0), 5)
 		time.Sleep(day)
 		f.wants(t, "g", "a=1, short=7")
@@ -332,7 +366,7 @@ func TestOffsetsExpire(t *testing.T) {
 		if f.config.InTree {
 			f.wants(t, "old", "a=5") // its consumers are there
 		}
-		delete(f.members, "old")
+		f.setMembers("old", false)
 		time.Sleep(day)
 		f.wants(t, "old", "")
 	})

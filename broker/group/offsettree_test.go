@@ -66,11 +66,14 @@ func (l *shardLoop) post(f func()) {
 	}
 }
 
-// end drops what is still posted, as an unloaded shard does.
-func (l *shardLoop) end() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.ended = true
+// unload closes a lane and drops what is still posted, as a shard does that is unloaded.
+func (l *shardLoop) unload(lane *OffsetLane) {
+	l.post(func() {
+		lane.Close()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.ended = true
+	})
 }
 
 // treeBench is a tree of broker 1 over a memory, in a synctest bubble. Partition 0 is led by it.
@@ -78,8 +81,18 @@ type treeBench struct {
 	*memory
 	store *memoryStore
 	tree  *OffsetTree
+	loop  *shardLoop
 	lane  *OffsetLane
-	log   []string
+
+	answers sync.Mutex // guards log
+	log     []string
+}
+
+// close closes a lane as its shard would.
+func (b *treeBench) close(l *OffsetLane) {
+	closed := make(chan struct{})
+	b.loop.post(func() { l.Close(); close(closed) })
+	<-closed
 }
 
 func benchTree(t *testing.T, f func(b *treeBench)) {
@@ -90,7 +103,8 @@ func benchTree(t *testing.T, f func(b *treeBench)) {
 		b.tree = NewOffsetTree(TreeOptions{BrokerID: 1, Topic: "__consumer_offsets", Store: b.store, Logger: zap.NewNop()})
 		ended := make(chan struct{})
 		go func() { b.tree.Run(ctx); close(ended) }()
-		b.lane = b.tree.Open(0, b.lead(0, 1), newShardLoop(ctx).post)
+		b.loop = newShardLoop(ctx)
+		b.lane = b.tree.Open(0, b.lead(0, 1), b.loop.post)
 		f(b)
 		cancel()
 		<-ended
@@ -113,6 +127,8 @@ func (b *treeBench) put(l *OffsetLane, tp meta.TopicPartition, v OffsetValue) {
 		case err != nil:
 			what = err.Error()
 		}
+		b.answers.Lock()
+		defer b.answers.Unlock()
 		b.log = append(b.log, fmt.Sprintf("%v=%d %s at %d", tp, v.Offset, what, at.Offset))
 	})
 }
@@ -121,6 +137,8 @@ func (b *treeBench) put(l *OffsetLane, tp meta.TopicPartition, v OffsetValue) {
 func (b *treeBench) told(after time.Duration) string {
 	time.Sleep(after) // in the bubble's time
 	synctest.Wait()
+	b.answers.Lock()
+	defer b.answers.Unlock()
 	slices.SortStableFunc(b.log, func(x, y string) int {
 		px, _, _ := strings.Cut(x, "=")
 		py, _, _ := strings.Cut(y, "=")
@@ -147,7 +165,7 @@ func TestTreeAnswersWhenDurable(t *testing.T) {
 		// What waits behind a value under way is the newest; the older are answered with it.
 		b.put(b.lane, t0, offsetValue(6))
 		synctest.Wait()
-		multis := b.store.multis
+		multis := b.store.sent()
 		for offset := range int64(50) {
 			b.put(b.lane, t0, offsetValue(10+offset))
 		}
@@ -156,7 +174,7 @@ func TestTreeAnswersWhenDurable(t *testing.T) {
 			want = append(want, fmt.Sprintf("t-0=%d durable at 59", 10+offset))
 		}
 		b.expect(t, time.Second, strings.Join(want, "; "))
-		if n := b.store.multis - multis; n != 2 {
+		if n := b.store.sent() - multis; n != 2 {
 			t.Errorf("%d requests", n)
 		}
 	})
@@ -166,7 +184,7 @@ func TestTreeAnswersWhenDurable(t *testing.T) {
 func TestTreeGathers(t *testing.T) {
 	benchTree(t, func(b *treeBench) {
 		b.expect(t, time.Second, "")
-		multis := b.store.multis
+		multis := b.store.sent()
 		for p := range int32(1000) {
 			b.put(b.lane, partitionOf("t", p), offsetValue(1))
 		}
@@ -175,7 +193,7 @@ func TestTreeGathers(t *testing.T) {
 		if len(b.log) != 1000 {
 			t.Errorf("%d answers", len(b.log))
 		}
-		if n := b.store.multis - multis; n > treeWriters+1000/maxGathered+1 {
+		if n := b.store.sent() - multis; n > treeWriters+1000/maxGathered+1 {
 			t.Errorf("%d requests", n)
 		}
 	})
@@ -205,6 +223,7 @@ func TestTreeWritesDetailsWhenTheyChange(t *testing.T) {
 				known = after(v)
 			})
 			time.Sleep(5 * time.Second)
+			synctest.Wait()
 		}
 		put("")
 		put("a")
@@ -239,7 +258,7 @@ func TestTreeIsFenced(t *testing.T) {
 		b.expect(t, time.Second, "t-0=3 not coordinator at 2; u-0=3 durable at 3")
 		b.put(b.lane, t0, offsetValue(4))
 		b.expect(t, time.Second, "t-0=4 not coordinator at 2")
-		b.lane.Close()
+		b.close(b.lane)
 		b.put(b.lane, t0, offsetValue(4))
 		b.expect(t, time.Second, "t-0=4 not coordinator at 2")
 	})
@@ -307,8 +326,8 @@ func TestTreeWaitsForItsPast(t *testing.T) {
 		b.lingering(1, false)
 		b.put(b.lane, t0, offsetValue(1))
 		time.Sleep(100 * time.Millisecond)
-		b.lane.Close()
-		b.tree.Open(0, 0, b.lane.post).Close()
+		b.close(b.lane)
+		b.close(b.tree.Open(0, 0, b.lane.post))
 		again := b.tree.Open(0, 0, b.lane.post)
 		b.put(again, t0, offsetValue(2))
 		b.expect(t, 200*time.Millisecond, "t-0=1 not coordinator at 0")
@@ -346,7 +365,7 @@ func TestTreeWithoutASession(t *testing.T) {
 		b.store.setDown(true)
 		b.put(b.lane, t0, offsetValue(20))
 		b.expect(t, time.Minute, "")
-		b.lane.Close()
+		b.close(b.lane)
 		b.expect(t, 0, "t-0=20 not coordinator at 12")
 		b.store.setDown(false)
 		b.expect(t, time.Minute, "")

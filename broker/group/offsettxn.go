@@ -52,7 +52,6 @@ func newest(a, b coord.Position) coord.Position {
 func (t *offsetTable) commitTxn(o *groupOffsets, q CommitRequest, parts []commitPart, done func(error)) {
 	for _, c := range parts {
 		t.begin(o, q.ProducerID, c.tp).appending++
-		o.touch(o.entry(c.tp))
 	}
 	t.s.env.Append(coord.Batch{Records: t.recordsOf(o.id, parts), ProducerID: q.ProducerID, ProducerEpoch: q.ProducerEpoch,
 		Transactional: true, Verified: q.Verified}, func(at coord.Position, err error) {
@@ -145,7 +144,6 @@ func (t *offsetTable) commitLogged(o *groupOffsets, tp meta.TopicPartition, e *e
 	}
 	e.decided = l.at
 	t.show(e, l.value, l.at)
-	o.touch(e)
 	if !t.toTree() || !t.alive {
 		return // the log has the last word
 	}

@@ -41,7 +41,8 @@ type slotKey struct {
 
 // slot is one partition of a group with something to be written, or under way. It is guarded by OffsetTree.mu.
 //
-// Invariant: flying and waiting are not both nil while the slot is in its lane's table.
+// It is in its lane's table as long as it knows more of the tree than the shard does: while there is something to be written, and
+// until the shard has been told what was.
 type slot struct {
 	lane *OffsetLane
 	key  slotKey
@@ -51,8 +52,9 @@ type slot struct {
 	flying  *OffsetValue  // sent
 	flyers  []func(error)
 
-	known  TreeOffset
-	queued bool // in the tree's queue or its lane's stalled
+	known   TreeOffset
+	queued  bool // in the tree's queue or its lane's stalled
+	unheard int  // answers that the shard has not been given yet
 }
 
 // enqueueLocked puts a slot in line, once.
@@ -224,14 +226,12 @@ func (t *OffsetTree) send(ctx context.Context, l *load) error {
 	return err
 }
 
-// durableLocked answers those whose value, or an older one, was under way.
+// durableLocked notes that what was under way is in the tree.
 func (s *slot) durableLocked() {
 	if s.orphanedLocked() {
 		return
 	}
-	for _, done := range s.flyers {
-		s.lane.answerLocked(done, nil)
-	}
+	s.answerLocked(nil)
 	s.known = after(*s.flying)
 	s.landLocked()
 }
@@ -241,9 +241,8 @@ func (s *slot) refusedLocked(err error) {
 	if s.orphanedLocked() {
 		return
 	}
-	for _, done := range s.flyers {
-		s.lane.answerLocked(done, err)
-	}
+	s.answerLocked(err)
+	s.known.Unknown = true
 	s.landLocked()
 }
 
@@ -253,11 +252,23 @@ func (s *slot) orphanedLocked() bool { return s.lane.mu.slots[s.key] != s }
 
 func (s *slot) landLocked() {
 	s.flying, s.flyers = nil, nil
-	if s.waiting == nil {
-		delete(s.lane.mu.slots, s.key)
-		return
-	}
 	s.lane.tree.enqueueLocked(s)
+	s.tidyLocked()
+}
+
+// answerLocked tells those whose value, or an older one, was under way.
+func (s *slot) answerLocked(err error) {
+	for _, done := range s.flyers {
+		s.unheard++
+		s.lane.postLocked(outcome{done, err, s})
+	}
+}
+
+// tidyLocked forgets a slot that has nothing to say any more.
+func (s *slot) tidyLocked() {
+	if s.waiting == nil && s.flying == nil && s.unheard == 0 && !s.orphanedLocked() {
+		delete(s.lane.mu.slots, s.key)
+	}
 }
 
 // againLocked takes back what was under way, unless there is something newer by now, and says whether to put the slot first in line.
