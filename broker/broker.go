@@ -323,15 +323,18 @@ func (b *Broker) openLogs(ctx context.Context) error {
 }
 
 func (b *Broker) storageOptions(cfg *config.Config) storage.ManagerOptions {
+	soonest := func(d time.Duration) time.Duration { return cmp.Or(d, time.Nanosecond) } // 0 would be storage's default
 	return storage.ManagerOptions{
 		Dirs: cfg.Log.Dirs, TopicConfig: b.topics.logConfig, Cleaner: cleanerConfig(cfg), FS: vfs.OS{},
 		Logger: b.o.Logging.Logger("storage"), Metrics: b.o.Metrics,
 		RecoveryThreads: int(cfg.Log.RecoveryThreadsPerDataDir), OnDirFailure: b.dirFailed,
-		InitialDelay: cfg.Log.InitialTaskDelay, FlushCheckInterval: cfg.Log.FlushSchedulerInterval,
-		FlushCheckpointInterval:       cfg.Log.FlushOffsetCheckpointInterval,
-		StartOffsetCheckpointInterval: cfg.Log.FlushStartOffsetCheckpointInterval,
-		RetentionCheckInterval:        cfg.Log.RetentionCheckInterval, DirDeleteDelay: cfg.Log.SegmentDeleteDelay,
-		StrayDeleteDelay:                  cmp.Or(cfg.Log.StrayDeleteDelay, time.Nanosecond), // 0 would be the default
+		InitialDelay:                      soonest(cfg.Log.InitialTaskDelay),
+		FlushCheckInterval:                cfg.Log.FlushSchedulerInterval,
+		FlushCheckpointInterval:           cfg.Log.FlushOffsetCheckpointInterval,
+		StartOffsetCheckpointInterval:     cfg.Log.FlushStartOffsetCheckpointInterval,
+		RetentionCheckInterval:            cfg.Log.RetentionCheckInterval,
+		DirDeleteDelay:                    soonest(cfg.Log.SegmentDeleteDelay),
+		StrayDeleteDelay:                  soonest(cfg.Log.StrayDeleteDelay),
 		ProducerIDExpiration:              cfg.Log.ProducerIDExpiration,
 		ProducerIDExpirationCheckInterval: cfg.Log.ProducerIDExpirationCheckInterval,
 		VerifyTransactions:                cfg.Txn.PartitionVerificationEnable,

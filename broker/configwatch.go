@@ -263,28 +263,38 @@ var topicDefaults = []string{"log.segment.bytes", "log.roll.ms", "log.roll.hours
 	"log.message.timestamp.difference.max.ms", "log.message.timestamp.before.max.ms", "log.message.timestamp.after.max.ms",
 	"log.message.downconversion.enable"}
 
+// The keys of other parts that follow changes.
+var (
+	cleanerKeys = []string{"log.cleaner.threads", "log.cleaner.dedupe.buffer.size", "log.cleaner.io.buffer.load.factor", "log.cleaner.io.buffer.size",
+		"log.cleaner.io.max.bytes.per.second", "log.cleaner.backoff.ms"}
+	tuningKeys     = []string{"log.segment.delete.delay.ms", "producer.id.expiration.ms", "transaction.partition.verification.enable"}
+	listenerKeys   = []string{"listeners", "listener.security.protocol.map"}
+	fetcherKeys    = []string{"num.replica.fetchers"}
+	connectionKeys = []string{"max.connections", "max.connections.per.ip", "max.connections.per.ip.overrides", "max.connection.creation.rate"}
+)
+
 // subscribe lets the parts follow changes of the broker's own configuration.
 func (b *Broker) subscribe() {
-	b.dynamic.Subscribe(config.Subscription{Name: "logs", Keys: topicDefaults, Apply: func(old, new *config.Config) {
+	on := func(name string, keys []string, apply func(old, new *config.Config)) {
+		b.dynamic.Subscribe(config.Subscription{Name: name, Keys: keys, Apply: apply})
+	}
+	on("logs", topicDefaults, func(old, new *config.Config) {
 		b.topics.defaultsChanged()
 		b.logs.Reconfigure()
 		if new.Defaults.UncleanLeaderElectionEnable && !old.Defaults.UncleanLeaderElectionEnable {
 			b.ctl.UncleanElectionEnabled("")
 		}
-	}})
-	b.dynamic.Subscribe(config.Subscription{Name: "cleaner", Keys: []string{"log.cleaner.threads", "log.cleaner.dedupe.buffer.size",
-		"log.cleaner.io.buffer.load.factor", "log.cleaner.io.buffer.size", "log.cleaner.io.max.bytes.per.second", "log.cleaner.backoff.ms"},
-		Apply: func(_, new *config.Config) { b.logs.ReconfigureCleaner(cleanerConfig(new)) }})
-	b.dynamic.Subscribe(config.Subscription{Name: "producers", Keys: []string{"producer.id.expiration.ms", "transaction.partition.verification.enable"},
-		Apply: func(_, new *config.Config) {
-			b.logs.ReconfigureProducers(new.Log.ProducerIDExpiration, new.Txn.PartitionVerificationEnable)
-		}})
-	b.dynamic.Subscribe(config.Subscription{Name: "listeners", Keys: []string{"listeners", "listener.security.protocol.map"},
-		Validate: b.checkListeners, Apply: b.listenersChanged})
-	b.dynamic.Subscribe(config.Subscription{Name: "fetchers", Keys: []string{"num.replica.fetchers"},
-		Apply: func(_, new *config.Config) { b.hosts.SetFetchers(int(new.Replica.Fetchers)) }})
-	b.dynamic.Subscribe(config.Subscription{Name: "connections", Keys: []string{"max.connections", "max.connections.per.ip", "max.connections.per.ip.overrides",
-		"max.connection.creation.rate"}, Apply: func(_, new *config.Config) { b.limitConnections(new) }})
+	})
+	on("cleaner", cleanerKeys, func(_, new *config.Config) { b.logs.ReconfigureCleaner(cleanerConfig(new)) })
+	on("storage", tuningKeys, func(_, new *config.Config) { b.logs.Tune(storageTuning(new)) })
+	on("fetchers", fetcherKeys, func(_, new *config.Config) { b.hosts.SetFetchers(int(new.Replica.Fetchers)) })
+	on("connections", connectionKeys, func(_, new *config.Config) { b.limitConnections(new) })
+	b.dynamic.Subscribe(config.Subscription{Name: "listeners", Keys: listenerKeys, Validate: b.checkListeners, Apply: b.listenersChanged})
+}
+
+func storageTuning(c *config.Config) storage.Tuning {
+	return storage.Tuning{DirDeleteDelay: c.Log.SegmentDeleteDelay, ProducerIDExpiration: c.Log.ProducerIDExpiration,
+		VerifyTransactions: c.Txn.PartitionVerificationEnable}
 }
 
 func (b *Broker) limitConnections(cfg *config.Config) {

@@ -249,7 +249,7 @@ func (l *Log) checkProducersLocked(v *surveyed, from origin, guard VerificationG
 				}
 			}
 		}
-		if from != fromLeader && b.IsTransactional() && !b.IsControl() && l.env.verifyTxns.Load() && ps.stage(id).txnStart < 0 {
+		if from != fromLeader && b.IsTransactional() && !b.IsControl() && l.env.tuning.verifyTxns.Load() && ps.stage(id).txnStart < 0 {
 			if known := ps.verifying[id]; known == nil || guard.id == 0 || known.guard != guard {
 				return dup, false, fmt.Errorf("%w: transaction of producer %d was not verified", ErrInvalidTxnState, id)
 			}

@@ -22,9 +22,8 @@ type env struct {
 	now     func() time.Time
 	metrics *metrics
 
-	producerExpirationMs atomic.Int64
-	verifyTxns           atomic.Bool
-	topicIDs             bool
+	tuning   tuning
+	topicIDs bool
 
 	openFiles   atomic.Int64
 	nextGuardID atomic.Uint64

@@ -123,7 +123,7 @@ func OpenManager(ctx context.Context, o ManagerOptions) (*Manager, error) {
 		flushSoon:   func(l *Log) { m.dirOf(l).flushSoon(l) },
 		removeLater: m.later.add,
 	}
-	m.ReconfigureProducers(o.ProducerIDExpiration, o.VerifyTransactions)
+	m.Tune(Tuning{o.DirDeleteDelay, o.ProducerIDExpiration, o.VerifyTransactions})
 	m.env.moving = m.isMoving
 	m.env.checkpointRecoveryPoint = func(l *Log) error { return m.checkpointRecoveryPoints(m.dirOf(l)) }
 	m.env.checkpointLogStart = func(l *Log) error { return m.checkpointStartOffsets(m.dirOf(l)) }
@@ -368,12 +368,6 @@ func (m *Manager) Reconfigure() {
 	for _, l := range m.all() {
 		l.config.Store(configs.of(l.tp.Topic))
 	}
-}
-
-// ReconfigureProducers changes producer.id.expiration.ms and transaction.partition.verification.enable.
-func (m *Manager) ReconfigureProducers(expiration time.Duration, verifyTransactions bool) {
-	m.env.producerExpirationMs.Store(expiration.Milliseconds())
-	m.env.verifyTxns.Store(verifyTransactions)
 }
 
 // ReconfigureCleaner changes the cleaner's settings from its next pass on.

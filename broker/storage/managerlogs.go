@@ -258,7 +258,7 @@ func (m *Manager) renameAway(l *Log, suffix string) error {
 	}
 	m.env.logger.Info("log deleted", zap.String("dir", l.place.dir.path), zap.String("topic", l.tp.Topic),
 		zap.Int32("partition", l.tp.Partition), zap.String("renamed_to", name))
-	m.removeDirLater(l.place.dir, name, m.o.DirDeleteDelay)
+	m.removeDirLater(l.place.dir, name, time.Duration(m.env.tuning.dirDeleteDelay.Load()))
 	return nil
 }
 

@@ -129,7 +129,7 @@ func (r *producerSource) load() error {
 		now := r.env.nowMs()
 		for i := range loaded {
 			p := &loaded[i]
-			if p.expired(now, r.env.producerExpirationMs.Load()) {
+			if p.expired(now, r.env.tuning.producerExpirationMs.Load()) {
 				continue
 			}
 			if ps.byID == nil {

@@ -189,9 +189,9 @@ func TestVerification(t *testing.T) {
 	}
 	check(t, send(idempotent(t, 2, 0, 0, 1), VerificationGuard{}))
 	// Both settings may change at any time.
-	m.ReconfigureProducers(time.Hour, false)
+	m.Tune(Tuning{ProducerIDExpiration: time.Hour})
 	check(t, send(transactional(t, 3, 0, 0, 1), VerificationGuard{}))
-	m.ReconfigureProducers(time.Hour, true)
+	m.Tune(Tuning{ProducerIDExpiration: time.Hour, VerifyTransactions: true})
 	if err := send(transactional(t, 4, 0, 0, 1), VerificationGuard{}); !errors.Is(err, ErrInvalidTxnState) {
 		t.Errorf("unverified again: %v", err)
 	}

@@ -322,7 +322,7 @@ func (ld *loader) stateBefore(i int) (*producerSource, error) {
 	base := ld.segments[i].base
 	if ld.state != nil && ld.state.end == base {
 		src := ld.producerSource(ld.segments[:i], ld.o.logStart, ld.state, ld.txns)
-		src.ps.expire(ld.env.nowMs(), ld.env.producerExpirationMs.Load())
+		src.ps.expire(ld.env.nowMs(), ld.env.tuning.producerExpirationMs.Load())
 		err := src.trySnapshot()
 		return src, err
 	}
@@ -342,7 +342,7 @@ func (ld *loader) stateBefore(i int) (*producerSource, error) {
 	if err := src.rebuild(base, false); err != nil {
 		return nil, err
 	}
-	src.ps.expire(ld.env.nowMs(), ld.env.producerExpirationMs.Load()) // as loading the snapshot at base would have done
+	src.ps.expire(ld.env.nowMs(), ld.env.tuning.producerExpirationMs.Load()) // as loading the snapshot at base would have done
 	src.ps.snapshots = append(src.ps.snapshots, ld.snapshots[usable:]...)
 	slices.Sort(src.ps.snapshots)
 	src.ps.snapshots = slices.Compact(src.ps.snapshots)
@@ -428,7 +428,7 @@ func (ld *loader) finish(l *Log) error {
 	}
 
 	if ld.state != nil && ld.state.end == leo {
-		ld.state.expire(ld.env.nowMs(), ld.env.producerExpirationMs.Load())
+		ld.state.expire(ld.env.nowMs(), ld.env.tuning.producerExpirationMs.Load())
 		l.mu.producers = *ld.state
 	} else {
 		l.txns.clear()

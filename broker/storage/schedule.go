@@ -113,7 +113,7 @@ func (m *Manager) expireProducers() {
 	now := m.env.nowMs()
 	for _, l := range m.all() {
 		l.mu.Lock()
-		l.mu.producers.expire(now, m.env.producerExpirationMs.Load())
+		l.mu.producers.expire(now, m.env.tuning.producerExpirationMs.Load())
 		l.mu.Unlock()
 	}
 }
